@@ -1,0 +1,1 @@
+"""Backbones and heads; the only room that names transformers' model classes."""

@@ -1,0 +1,1 @@
+"""Config and typed inputs to an artifact: one module a stage, named as its recipe."""

@@ -1,0 +1,1 @@
+"""Strings to units: cleaning, sentences, words, WordPiece."""
