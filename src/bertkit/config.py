@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -261,7 +261,7 @@ _DROPPED = {tag for tag, _, _ in _SCALARS} | {"tag:yaml.org,2002:timestamp"}
 @cache
 def _loader() -> type[yaml.SafeLoader]:
     class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers: ClassVar = {
+        yaml_implicit_resolvers = {  # noqa: RUF012 (the base class declares it so)
             first: [(tag, pattern) for tag, pattern in rules if tag not in _DROPPED]
             for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }

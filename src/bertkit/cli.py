@@ -1,0 +1,222 @@
+"""The `bertkit` command, and `run_recipe`, the door to one stage from the shell."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bertkit import __version__, artifacts, stages, storage
+from bertkit.artifacts import Artifact
+from bertkit.config import build, merge, parse_overrides
+from bertkit.errors import BertkitError, ConfigError, StageError
+from bertkit.pipeline.graph import Node, Plan, explain, make_plan
+from bertkit.pipeline.runner import ERROR_FILE, latest, run
+from bertkit.pipeline.spec import find_home, preset_layer
+from bertkit.stage import Group, Stage
+
+app = typer.Typer(
+    name="bertkit",
+    help="From raw text to a published, evaluated BERT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+PipelineArgument = Annotated[Path, typer.Argument(metavar="PIPELINE.yaml", help="What to run, in what order.")]
+OverridesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[STAGE.key.path=value]...", help="Values laid over the pipeline's.")
+]
+RootOption = Annotated[Path, typer.Option(help="Where results are kept.")]
+DataDirOption = Annotated[Path | None, typer.Option(help="Folder with local copies of known data sets.")]
+
+
+@app.command("run")
+def run_command(
+    pipeline: PipelineArgument,
+    overrides: OverridesArgument = None,
+    root: RootOption = Path("artifacts"),
+    only: Annotated[str | None, typer.Option(help="Run this stage alone; what it reads must be done.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print the plan.")] = False,
+    data_dir: DataDirOption = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that holds a directory.")] = False,
+) -> None:
+    """Run a pipeline: finished stages are skipped, unfinished ones go on."""
+    plan = make_plan(pipeline, overrides or [], root=root, data_dir=data_dir)
+    nodes = plan.select(only) if only else list(plan.nodes)
+    if dry_run:
+        _print_plan(nodes)
+        return
+    run(plan, nodes, wait=wait)
+    _print_reports(plan, nodes)
+
+
+@app.command()
+def status(
+    pipeline: PipelineArgument,
+    overrides: OverridesArgument = None,
+    root: RootOption = Path("artifacts"),
+    data_dir: DataDirOption = None,
+) -> None:
+    """Say which stages are done, unfinished or to do."""
+    _print_plan(make_plan(pipeline, overrides or [], root=root, data_dir=data_dir).nodes)
+
+
+@app.command()
+def why(
+    pipeline: PipelineArgument,
+    stage: Annotated[str, typer.Argument(help="An entry of the pipeline.")],
+    overrides: OverridesArgument = None,
+    root: RootOption = Path("artifacts"),
+    data_dir: DataDirOption = None,
+) -> None:
+    """Say why a stage would run: the fields that differ from its newest result."""
+    plan = make_plan(pipeline, overrides or [], root=root, data_dir=data_dir)
+    for node in plan.select(stage):
+        for line in explain(node, latest(plan)):
+            typer.echo(line)
+
+
+@app.command("stages")
+def stages_command() -> None:
+    """List the stages: what each reads, writes and does."""
+    for name in stages.NAMES:
+        stage = stages.load(name)
+        reads = ", ".join(
+            f"{port.name}: {port.artifact.__name__}{'...' if port.many else ''}{'?' if port.optional else ''}"
+            for port in stage.ports.values()
+        )
+        typer.echo(f"{name}({reads}) -> {stage.output.__name__}\n    {stage.summary}")
+
+
+@app.command()
+def verify(directory: Annotated[Path, typer.Argument(help="A finished directory.")]) -> None:
+    """Check every file of a finished directory against its manifest."""
+    count = artifacts.verify(directory)
+    typer.echo(f"{directory}: {count} files, all as written")
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"bertkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """From raw text to a published, evaluated BERT."""
+
+
+def _print_plan(nodes: "list[Node] | tuple[Node, ...]") -> None:
+    for node in nodes:
+        typer.echo(f"{node.state:<11} {node.name:<24} {node.out}")
+
+
+def _print_reports(plan: Plan, nodes: list[Node]) -> None:
+    for node in nodes:
+        page = latest(plan) / node.name / "report.html"
+        if page.is_file():
+            typer.echo(f"report: {page}")
+
+
+# --- recipes ---------------------------------------------------------------------------------------------------
+
+
+def run_recipe(stage: Stage) -> None:
+    """Run one stage as a program: `--config PRESET-or-FILE --input name=DIR ... --out DIR key.path=value ...`."""
+
+    def recipe(
+        out: Annotated[Path, typer.Option(help="The directory to write.")],
+        overrides: Annotated[list[str] | None, typer.Argument(metavar="[key.path=value]...")] = None,
+        config: Annotated[str | None, typer.Option(help="A preset's name or a YAML file.")] = None,
+        inputs: Annotated[
+            list[str] | None, typer.Option("--input", metavar="NAME=DIR", help=_describe_ports(stage))
+        ] = None,
+        wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that holds --out.")] = False,
+    ) -> None:
+        home = find_home(Path(sys.argv[0]).resolve().parent)
+        preset = [preset_layer(home, stage.name, config)] if config else []
+        values = build(stage.config, merge(*preset, parse_overrides(overrides or [])), name=stage.name)
+        given = _open_inputs(stage, inputs or [])
+        names: dict[str, Any] = {
+            port: [one.fingerprint for one in value] if isinstance(value, tuple) else value.fingerprint
+            for port, value in given.items()
+        }
+        identity = stage.identity(values, names, storage.Digests())
+        stage.run(values, given, out, identity, group=_join_group(), wait=wait)
+        typer.echo(str(out))
+
+    recipe.__doc__ = stage.fn.__doc__
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    program.command()(recipe)
+    _exit_with(program)
+
+
+def _describe_ports(stage: Stage) -> str:
+    return "; ".join(f"{port.name}: {port.artifact.__name__}" for port in stage.ports.values()) or "none"
+
+
+def _open_inputs(stage: Stage, items: list[str]) -> dict[str, Artifact | tuple[Artifact, ...]]:
+    found: dict[str, list[Artifact]] = {}
+    for item in items:
+        name, equals, path = item.partition("=")
+        if not equals or name not in stage.ports:
+            known = ", ".join(stage.ports) or "no inputs"
+            raise ConfigError(f"--input {item!r} is not NAME=DIR with a name of {stage.name} ({known})")
+        found.setdefault(name, []).append(stage.ports[name].artifact.open(Path(path)))
+    given: dict[str, Artifact | tuple[Artifact, ...]] = {}
+    for name, several in found.items():
+        if stage.ports[name].many:
+            given[name] = tuple(several)
+        elif len(several) == 1:
+            given[name] = several[0]
+        else:
+            raise StageError(f"{stage.name} takes one {name!r}, {len(several)} were given")
+    return given
+
+
+def _join_group() -> Group:
+    """The processes of this launch; alone unless a launcher started several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if os.environ.get("MASTER_PORT") and "RANK" not in os.environ:
+            # accelerate sets these when it was asked for several processes, and starts one all the same.
+            logging.getLogger(__name__).warning(
+                "the launcher was asked for several processes but started one. On CPUs use: "
+                "ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N ..."
+            )
+        return Group()
+    from bertkit.training.processes import join
+
+    return join()
+
+
+def main() -> None:
+    """The `bertkit` command."""
+    _exit_with(app)
+
+
+def _exit_with(program: Callable[..., Any]) -> None:
+    """Run a command; a user's error is printed without a traceback and ends with its own exit code."""
+    rank = os.environ.get("RANK", "0")
+    logging.basicConfig(
+        level=logging.INFO if rank == "0" else logging.WARNING,
+        format="%(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        program()
+    except BertkitError as e:
+        if path := os.environ.get(ERROR_FILE):
+            error = {"what": e.what, "where": e.where, "remedy": e.remedy, "exit_code": e.exit_code}
+            storage.write_json(Path(path), error)
+        typer.echo(f"error: {e}", err=True)
+        raise SystemExit(e.exit_code) from None
+    except MemoryError:
+        typer.echo("error: out of memory\n  Use a smaller batch, sequence length or number of workers.", err=True)
+        raise SystemExit(3) from None

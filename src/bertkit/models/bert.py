@@ -1,0 +1,191 @@
+"""BERT as transformers has it: build, load, and the losses that training needs. The only place that names its classes."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification
+from transformers.utils import logging as transformers_logging
+
+from bertkit.errors import DataError, StageError
+
+Batch = dict[str, Tensor]
+Sums = dict[str, Tensor]
+
+
+class PretrainingLoss(nn.Module):
+    """Masked-LM and next-sentence losses of a `BertForPreTraining`, as sums that callers divide.
+
+    The vocabulary projection, most of a small model's work, runs at the masked positions alone.
+    """
+
+    def __init__(self, model: BertForPreTraining) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> Sums:
+        """Sums over a micro-batch made by `PretrainingData.collate`: `*_loss`, `*_correct`, `*_count`, all scalars."""
+        hidden, pooled = self.encode(batch)
+        masked = hidden.flatten(0, 1).index_select(0, batch["masked_positions"])
+        predictions = self.model.cls.predictions(masked).float()
+        labels = batch["masked_labels"]
+        pair, pair_label = self.model.cls.seq_relationship(pooled).float(), batch["next_sentence_label"]
+        return {
+            "mlm_loss": functional.cross_entropy(predictions, labels, reduction="sum"),
+            "mlm_correct": (predictions.argmax(-1) == labels).sum(),
+            "mlm_count": torch.tensor(len(labels), device=labels.device),
+            # A batch without pairs still reaches the pooler, with a gradient of zero: every process needs the same graph.
+            "nsp_loss": functional.cross_entropy(pair, pair_label, reduction="sum", ignore_index=-100),
+            "nsp_correct": (pair.argmax(-1) == pair_label).sum(),
+            "nsp_count": (pair_label != -100).sum(),
+        }
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Hidden states (rows, length, hidden) and the pooled [CLS] (rows, hidden)."""
+        output = self.model.bert(
+            input_ids=batch["input_ids"],
+            token_type_ids=batch["token_type_ids"],
+            attention_mask=batch.get("attention_mask"),
+        )
+        return output.last_hidden_state, output.pooler_output
+
+
+class ClassificationLoss(nn.Module):
+    """Cross-entropy of a `BertForSequenceClassification`, as a sum that callers divide."""
+
+    def __init__(self, model: BertForSequenceClassification) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> Sums:
+        """Sums over a micro-batch: `loss`, `correct`, `count`, scalars."""
+        logits, labels = self.logits(batch), batch["labels"]
+        return {
+            "loss": functional.cross_entropy(logits, labels, reduction="sum"),
+            "correct": (logits.argmax(-1) == labels).sum(),
+            "count": torch.tensor(len(labels), device=labels.device),
+        }
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Scores, shape (rows, labels)."""
+        output: Tensor = self.model(
+            input_ids=batch["input_ids"],
+            token_type_ids=batch["token_type_ids"],
+            attention_mask=batch.get("attention_mask"),
+        ).logits
+        return output.float()
+
+
+def new_pretraining_model(
+    sizes: dict[str, Any], *, vocab_size: int, pad_token_id: int, seed: int
+) -> BertForPreTraining:
+    """A BERT with random weights that depend on `seed` alone. `sizes` are `BertConfig` values."""
+    torch.manual_seed(seed)
+    return BertForPreTraining(BertConfig(**sizes, vocab_size=vocab_size, pad_token_id=pad_token_id))
+
+
+def load_pretraining_model(folder: Path, *, seed: int) -> BertForPreTraining:
+    """The pretraining model in a Hugging Face folder; heads it lacks start random, by `seed`."""
+    require_bert(folder)
+    torch.manual_seed(seed)
+    return _load(BertForPreTraining, folder, may_miss=("cls.", "bert.pooler."))
+
+
+def classifier(
+    folder: Path, labels: list[str], *, init: Literal["pretrained", "random"], dropout: float | None, seed: int
+) -> BertForSequenceClassification:
+    """A classifier over `labels` from the BERT in `folder`: its weights, or random ones of the same shape."""
+    require_bert(folder)
+    torch.manual_seed(seed)
+    names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    if init == "pretrained":
+        model = _load(
+            BertForSequenceClassification,
+            folder,
+            may_miss=("classifier.", "bert.pooler."),
+            classifier_dropout=dropout,
+            **names,
+        )
+    else:
+        config = BertConfig.from_pretrained(folder, local_files_only=True, classifier_dropout=dropout, **names)
+        model = BertForSequenceClassification(config)
+    return model
+
+
+def load_classifier(folder: Path) -> BertForSequenceClassification:
+    """A fine-tuned classifier, complete."""
+    require_bert(folder)
+    return _load(BertForSequenceClassification, folder, may_miss=())
+
+
+def require_bert(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a BERT folder.
+
+    Raises:
+        StageError: there is none, or it describes another kind of model.
+    """
+    path = folder / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StageError("no such file: not a Hugging Face model folder", where=str(path)) from None
+    except ValueError as e:
+        raise StageError(f"not valid JSON: {e}", where=str(path)) from None
+    if config.get("model_type") != "bert":
+        raise StageError(f"model_type is {config.get('model_type')!r}; only 'bert' can be used here", where=str(path))
+    return config
+
+
+def check_ids(vocab_size: int, model_vocab_size: int, folder: Path) -> None:
+    """Refuse a tokenizer with ids that the model has no embedding for."""
+    if vocab_size > model_vocab_size:
+        raise DataError(
+            f"the tokenizer has {vocab_size} entries, the model's embedding {model_vocab_size}",
+            where=str(folder),
+            remedy="Use the tokenizer that the model was trained with.",
+        )
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable numbers, tied ones once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _load(cls: Any, folder: Path, *, may_miss: tuple[str, ...], **changes: Any) -> Any:
+    """Load weights; a missing tensor outside `may_miss` is an error instead of a warning that scrolls by."""
+    with _quiet():
+        model, info = cls.from_pretrained(folder, output_loading_info=True, local_files_only=True, **changes)
+    missing = (
+        [name for name in info["missing_keys"] if not name.startswith(may_miss)] if may_miss else info["missing_keys"]
+    )
+    if missing or info["mismatched_keys"]:
+        raise StageError(
+            f"lacks {len(missing)} of the model's tensors, for example {sorted(missing)[:3]}"
+            if missing
+            else f"holds tensors of other shapes: {sorted(map(str, info['mismatched_keys']))[:3]}",
+            where=str(folder / "model.safetensors"),
+        )
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide transformers' load report and progress bars: `_load` checks for itself."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+
+
+def save(model: Any, out: Path) -> None:
+    """Write `config.json` and `model.safetensors` as any Hugging Face reader expects them."""
+    with _quiet():
+        model.save_pretrained(out)

@@ -1,0 +1,281 @@
+"""From a pipeline to a plan: every entry checked and named by its fingerprint before anything runs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bertkit import artifacts, stages, storage
+from bertkit.artifacts import Artifact
+from bertkit.config import Config, Layer, check, fingerprint, merge, parse_overrides, raise_mistakes
+from bertkit.errors import BertkitError, ConfigError, did_you_mean
+from bertkit.pipeline.spec import Entry, Pipeline, preset_layer, read_pipeline
+from bertkit.stage import Port, Stage
+
+State = Literal["done", "unfinished", "to do"]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One stage to run: `name` is the entry's, with `@seed` where the entry is run for several seeds."""
+
+    name: str
+    entry: str
+    stage: Stage
+    config: Config
+    inputs: Mapping[str, "tuple[Node | Artifact, ...]"]
+    identity: dict[str, Any]
+    out: Path
+    launch: str
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.identity)
+
+    @property
+    def state(self) -> State:
+        if artifacts.read_manifest(self.out) is not None:
+            return "done"
+        return "unfinished" if (self.out / artifacts.UNFINISHED).exists() else "to do"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every node of a pipeline, each after what it reads."""
+
+    pipeline: Pipeline
+    root: Path
+    nodes: tuple[Node, ...]
+
+    def select(self, entry: str) -> list[Node]:
+        """The nodes of one entry (or one node by its full name).
+
+        Raises:
+            ConfigError: there is no such entry.
+        """
+        chosen = [node for node in self.nodes if entry in (node.entry, node.name)]
+        if not chosen:
+            names = list(self.pipeline.entries)
+            raise ConfigError(f"the pipeline has no stage {entry!r}{did_you_mean(entry, names) or ''}")
+        return chosen
+
+    def upstream(self, chosen: list[Node]) -> list[Node]:
+        """`chosen` and all they read, in order."""
+        wanted: set[str] = set()
+
+        def add(node: Node) -> None:
+            wanted.add(node.name)
+            for given in node.inputs.values():
+                for one in given:
+                    if isinstance(one, Node):
+                        add(one)
+
+        for node in chosen:
+            add(node)
+        return [node for node in self.nodes if node.name in wanted]
+
+
+def make_plan(path: Path, overrides: list[str], *, root: Path, data_dir: Path | None = None) -> Plan:
+    """Check a pipeline as a whole and name every result.
+
+    Raises:
+        ConfigError: every mistake in the pipeline, its presets, overrides, edges and data files, together.
+    """
+    pipeline = read_pipeline(path, parse_overrides(overrides))
+    builder = _Builder(pipeline, root, data_dir)
+    nodes = builder.build()
+    raise_mistakes(str(path), builder.mistakes)
+    builder.digests.save()
+    return Plan(pipeline, root, tuple(nodes))
+
+
+class _Builder:
+    """Collects nodes and mistakes; an entry with a mistake has no nodes, and neither has what reads it."""
+
+    def __init__(self, pipeline: Pipeline, root: Path, data_dir: Path | None) -> None:
+        self.pipeline, self.root, self.data_dir = pipeline, root, data_dir
+        self.mistakes: list[str] = []
+        self.nodes: dict[str, dict[int | None, Node]] = {}
+        self.digests = storage.Digests(root / ".digests.json")
+
+    def build(self) -> list[Node]:
+        loaded: dict[str, tuple[Stage, Config]] = {}
+        for name, entry in self.pipeline.entries.items():
+            if (found := self._load(name, entry)) is not None:
+                loaded[name] = found
+        for name in self._order():
+            if name in loaded:
+                self._add(name, self.pipeline.entries[name], *loaded[name])
+        return [node for by_seed in self.nodes.values() for node in by_seed.values()]
+
+    def _where(self, *path: str) -> str:
+        return self.pipeline.layer.place(("stages", *path)) or self.pipeline.name
+
+    def _load(self, name: str, entry: Entry) -> tuple[Stage, Config] | None:
+        """The stage of an entry and its config, presets and overrides applied; edges checked by type."""
+        try:
+            stage = stages.load(entry.stage)
+        except ConfigError as e:
+            self.mistakes.append(f"{self._where(name, 'stage')}: {name}: {e.what}")
+            return None
+        self._check_edges(name, entry, stage)
+        try:
+            preset = preset_layer(self.pipeline.home, entry.stage, entry.preset) if entry.preset else Layer({})
+        except ConfigError as e:
+            self.mistakes.append(f"{e.where or self._where(name, 'preset')}: {name}: {e.what}")
+            return None
+        layer = merge(preset, self._data_dir_layer(stage), self.pipeline.layer.section("stages", name, "config"))
+        config, mistakes = check(stage.config, layer, name=name)
+        if entry.seeds is not None and "seed" not in stage.config.model_fields:
+            mistakes = [*mistakes, f"{self._where(name, 'seeds')}: {name}: {entry.stage} has no seed to vary"]
+        self.mistakes += mistakes
+        return None if config is None else (stage, config)
+
+    def _data_dir_layer(self, stage: Stage) -> Layer:
+        wants = self.data_dir is not None and "data_dir" in stage.config.model_fields
+        return Layer({"data_dir": str(self.data_dir)}, {("data_dir",): "--data-dir"}) if wants else Layer({})
+
+    def _check_edges(self, name: str, entry: Entry, stage: Stage) -> None:
+        for port_name in entry.inputs.keys() - stage.ports.keys():
+            guess = did_you_mean(port_name, list(stage.ports)) or f"; it reads {', '.join(stage.ports) or 'nothing'}"
+            self.mistakes.append(
+                f"{self._where(name, 'inputs', port_name)}: {name}: {stage.name} has no input {port_name!r}{guess}"
+            )
+        for port in stage.ports.values():
+            given = entry.inputs.get(port.name)
+            if given is None and not port.optional:
+                self.mistakes.append(
+                    f"{self._where(name)}: {name}: needs the input {port.name!r} (a {port.artifact.__name__})"
+                )
+            if isinstance(given, list) and not port.many:
+                self.mistakes.append(
+                    f"{self._where(name, 'inputs', port.name)}: {name}: the input {port.name!r} takes one, not a list"
+                )
+            for source in _listed(given):
+                self._check_source(name, port, source)
+
+    def _check_source(self, name: str, port: Port, source: str) -> None:
+        where = self._where(name, "inputs", port.name)
+        if _is_path(source):
+            return
+        entry = self.pipeline.entries.get(source)
+        if entry is None:
+            guess = did_you_mean(source, list(self.pipeline.entries)) or ""
+            self.mistakes.append(f"{where}: {name}: reads {source!r}, which is no stage of this pipeline{guess}")
+            return
+        if entry.stage in stages.NAMES and not issubclass(stages.load(entry.stage).output, port.artifact):
+            made = stages.load(entry.stage).output.__name__
+            self.mistakes.append(
+                f"{where}: {name}: the input {port.name!r} must be a {port.artifact.__name__}, {source} makes a {made}"
+            )
+
+    def _order(self) -> list[str]:
+        """Entry names, each after those it reads; a cycle is a mistake."""
+        order: list[str] = []
+        open_names: list[str] = []
+
+        def visit(name: str) -> None:
+            if name in order or name not in self.pipeline.entries:
+                return
+            if name in open_names:
+                circle = " -> ".join([*open_names[open_names.index(name) :], name])
+                self.mistakes.append(f"{self._where(name)}: {name}: reads itself: {circle}")
+                return
+            open_names.append(name)
+            for given in self.pipeline.entries[name].inputs.values():
+                for source in _listed(given):
+                    visit(source)
+            open_names.pop()
+            order.append(name)
+
+        for name in self.pipeline.entries:
+            visit(name)
+        return order
+
+    def _add(self, name: str, entry: Entry, stage: Stage, config: Config) -> None:
+        sources = {source for given in entry.inputs.values() for source in _listed(given) if not _is_path(source)}
+        if sources - self.nodes.keys():
+            return  # an input has a mistake of its own
+        try:
+            self.nodes[name] = {
+                seed: self._node(name, entry, stage, config, seed) for seed in self._seeds(name, entry, stage)
+            }
+        except BertkitError as e:
+            place = e.where or self._where(name)
+            remedy = f" {e.remedy}" if e.remedy else ""
+            self.mistakes.append(f"{place}: {name}: {e.what}{remedy}")
+
+    def _seeds(self, name: str, entry: Entry, stage: Stage) -> list[int | None]:
+        """Own seeds, or those of the single inputs, which an entry that reads one result each must follow."""
+        inherited = {
+            tuple(self.nodes[source])
+            for port_name, given in entry.inputs.items()
+            if port_name in stage.ports and not stage.ports[port_name].many
+            for source in _listed(given)
+            if source in self.nodes and None not in self.nodes[source]
+        }
+        wanted = {tuple(entry.seeds), *inherited} if entry.seeds else inherited
+        if len(wanted) > 1:
+            raise ConfigError(f"its inputs are run for different seeds: {sorted(map(str, wanted))}")
+        return list(next(iter(wanted), (None,)))
+
+    def _node(self, name: str, entry: Entry, stage: Stage, config: Config, seed: int | None) -> Node:
+        if entry.seeds and seed is not None:
+            config = config.model_copy(update={"seed": seed})
+        inputs = {
+            port: tuple(found for source in _listed(given) for found in self._results(source, stage.ports[port], seed))
+            for port, given in entry.inputs.items()
+        }
+        names: dict[str, str | list[str] | None] = {
+            port: [one.fingerprint for one in found] if stage.ports[port].many else found[0].fingerprint
+            for port, found in inputs.items()
+            if found
+        }
+        identity = stage.identity(config, names, self.digests)
+        node_name = name if seed is None else f"{name}@{seed}"
+        out = self.root / stage.name / fingerprint(identity)
+        return Node(node_name, name, stage, config, inputs, identity, out, entry.launch)
+
+    def _results(self, source: str, port: Port, seed: int | None) -> "Iterator[Node | Artifact]":
+        if _is_path(source):
+            yield port.artifact.open(Path(source))
+        elif port.many:
+            yield from self.nodes[source].values()
+        else:
+            by_seed = self.nodes[source]
+            yield by_seed[None] if None in by_seed else by_seed[seed]
+
+
+def _listed(given: str | list[str] | None) -> list[str]:
+    return [given] if isinstance(given, str) else list(given or [])
+
+
+def _is_path(source: str) -> bool:
+    return "/" in source
+
+
+def explain(node: Node, latest: Path) -> list[str]:
+    """Why `node` would run: what differs from the newest result of the same entry, or of the same stage."""
+    if node.state == "done":
+        return [f"{node.name} is done: {node.out}"]
+    old = _newest(node, latest)
+    if old is None:
+        return [f"{node.name} has never been run here"]
+    from bertkit.stage import differences
+
+    changed = differences(old["identity"], node.identity)
+    lines = [f"{node.name} would run again; against {old['stage']}/{old['fingerprint']}:", *(f"  {c}" for c in changed)]
+    for given in node.inputs.values():
+        for one in given:
+            if isinstance(one, Node) and one.state != "done":
+                lines += [f"  {line}" for line in explain(one, latest)]
+    return lines
+
+
+def _newest(node: Node, latest: Path) -> dict[str, Any] | None:
+    linked = artifacts.read_manifest(latest / node.name)
+    if linked is not None:
+        return linked
+    siblings = [artifacts.read_manifest(path) for path in node.out.parent.glob("*") if path.is_dir()]
+    finished = [manifest for manifest in siblings if manifest is not None]
+    return max(finished, key=lambda manifest: str(manifest["created"]), default=None)

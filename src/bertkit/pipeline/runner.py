@@ -1,0 +1,101 @@
+"""Run a plan: skip what is done, start the rest here or under `accelerate launch`, link the results."""
+
+import json
+import logging
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bertkit import storage
+from bertkit.artifacts import Artifact
+from bertkit.config import Config
+from bertkit.errors import BertkitError, BusyError, HostError, IntegrityError, NumericError, StageError
+from bertkit.pipeline.graph import Node, Plan
+
+log = logging.getLogger(__name__)
+
+# Where a launched process leaves its error, because launchers replace exit codes by their own.
+ERROR_FILE = "BERTKIT_ERROR_FILE"
+
+
+def run(plan: Plan, nodes: Iterable[Node], *, wait: bool = False) -> None:
+    """Run `nodes` in order; each must come after what it reads, or that must be done.
+
+    Raises:
+        StageError: a node reads something that is neither done nor among `nodes`.
+    """
+    for node in nodes:
+        if node.state == "done":
+            log.info("%-24s done already   %s", node.name, node.out)
+        else:
+            log.info("%-24s running        %s", node.name, node.out)
+            started = time.monotonic()
+            _start(plan, node, wait=wait)
+            log.info("%-24s took %8.1f s  %s", node.name, time.monotonic() - started, node.out)
+        storage.link_latest(latest(plan) / node.name, node.out)
+
+
+def latest(plan: Plan) -> Path:
+    """The folder of links to the newest results of a pipeline."""
+    return plan.root / "latest" / plan.pipeline.name
+
+
+def _start(plan: Plan, node: Node, *, wait: bool) -> None:
+    inputs = {port: tuple(_opened(node, one) for one in found) for port, found in node.inputs.items()}
+    if node.launch == "accelerate":
+        _launch(plan.pipeline.home, node, inputs, wait=wait)
+        return
+    given = {port: found if node.stage.ports[port].many else found[0] for port, found in inputs.items()}
+    node.stage.run(node.config, given, node.out, node.identity, wait=wait)
+
+
+def _opened(node: Node, source: Node | Artifact) -> Artifact:
+    if isinstance(source, Artifact):
+        return source
+    if source.state != "done":
+        raise StageError(
+            f"{node.name} reads {source.name}, which has not been run",
+            remedy=f"Run it first: --only {source.name}, or leave --only out.",
+        )
+    return source.stage.output.open(source.out)
+
+
+def _launch(home: Path, node: Node, inputs: dict[str, tuple[Artifact, ...]], *, wait: bool) -> None:
+    command = [sys.executable, "-m", "accelerate.commands.launch"]
+    command += ["--config_file", str(home / "accelerate_config.yaml"), str(home / "recipes" / f"{node.stage.name}.py")]
+    for port, found in inputs.items():
+        for one in found:
+            command += ["--input", f"{port}={one.path}"]
+    command += ["--out", str(node.out), *(["--wait"] if wait else []), *as_overrides(node.config)]
+    log.info("%s", shlex.join(command))
+    with tempfile.TemporaryDirectory() as folder:
+        error_file = Path(folder) / "error.json"
+        done = subprocess.run(command, env={**os.environ, ERROR_FILE: str(error_file)}, check=False)
+        if done.returncode == 0:
+            return
+        if error_file.is_file():
+            raise _relayed(json.loads(error_file.read_text(encoding="utf-8")))
+    raise StageError(f"{node.name}: the launched command ended with exit code {done.returncode}; its output is above")
+
+
+def _relayed(error: dict[str, Any]) -> BertkitError:
+    """The error of a launched process, as the class that has its exit code."""
+    kinds = {kind.exit_code: kind for kind in (HostError, IntegrityError, NumericError, BusyError)}
+    kind = kinds.get(error["exit_code"], StageError)
+    return kind(error["what"], where=error["where"], remedy=error["remedy"])
+
+
+def as_overrides(config: Config) -> list[str]:
+    """The `key.path=value` arguments that turn a config of defaults into `config`."""
+    defaults = {name: info.default for name, info in type(config).model_fields.items()}
+    return [
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in config.model_dump(mode="json").items()
+        if getattr(config, name) != defaults[name]
+    ]
