@@ -193,7 +193,8 @@ def _join_group() -> Group:
         return Group()
     from bertkit.training.processes import join
 
-    return join()
+    processes = join()
+    return Group(processes.process_index, processes.num_processes, processes.wait_for_everyone)
 
 
 def main() -> None:

@@ -228,3 +228,18 @@ class Digests:
             make_directory(self._memory.parent)
             write_json(self._memory, self._known)
             self._grown = False
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file or directory another name, in place of whatever has it."""
+    remove_tree(new)
+    with reporting_os_errors(old, "rename"):
+        os.rename(old, new)
+
+
+def copy_files(source: Path, out: Path, names: tuple[str, ...]) -> None:
+    """Copy those of `names` that `source` has."""
+    for name in names:
+        if (source / name).is_file():
+            with reporting_os_errors(source / name, "copy"):
+                shutil.copyfile(source / name, out / name)

@@ -33,8 +33,7 @@ def bits(family: int, index: NDArray[np.int64]) -> U64:
 
 def uniform(family: int, index: NDArray[np.int64]) -> NDArray[np.float64]:
     """Uniform draws from [0, 1) with 53 bits."""
-    drawn: NDArray[np.float64] = (bits(family, index) >> np.uint64(11)) * 2.0**-53
-    return drawn
+    return (bits(family, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def integers(family: int, index: NDArray[np.int64], high: NDArray[np.int64] | int) -> NDArray[np.int64]:

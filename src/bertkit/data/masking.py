@@ -23,7 +23,9 @@ class Vocabulary:
 
 def mask_count(maskable: Ints, probability: float) -> Ints:
     """How many of `maskable` tokens a sequence has masked: the rounded share, at least one where there is any."""
-    return np.minimum(np.maximum(np.rint(maskable * probability), 1), maskable).astype(np.int64)
+    share = np.rint(maskable * probability).astype(np.int64)
+    count: Ints = np.minimum(np.maximum(share, 1), maskable)
+    return count
 
 
 def mask_tokens(

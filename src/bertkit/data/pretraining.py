@@ -83,6 +83,7 @@ class PretrainingData:
         plan = self.plan(0)
         order = np.arange(min(limit, len(plan)), dtype=np.int64)
         order = order[np.argsort(-plan.lengths[order], kind="stable")]
+        rows = max(1, min(rows, len(order) // world_size))  # something for every process
         for start in range(rank * rows, len(order), world_size * rows):
             yield self.collate(plan, order[start : start + rows], 0)
 

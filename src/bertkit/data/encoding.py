@@ -1,0 +1,83 @@
+"""Texts to token ids for fine-tuned heads, with a count of what did not fit."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertkit.data.batching import Arrays, GlobalBatch, deal, epoch_batches, pad_rows
+from bertkit.data.pretraining import SpecialIds
+
+Ints = NDArray[np.int64]
+Encode = Callable[[list[str]], list[list[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTexts:
+    """Texts as `[CLS] ... [SEP]`. `truncated`: how many were longer than the model reads; `labels`: shape (texts,)."""
+
+    rows: list[Ints]
+    labels: Ints
+    truncated: int
+    pad: int
+
+    @property
+    def lengths(self) -> Ints:
+        return np.array([len(row) for row in self.rows], dtype=np.int64)
+
+    def batches(
+        self, batch_size: int, rows: int, *, seed: int, rank: int, world_size: int, start: tuple[int, int] = (0, 0)
+    ) -> Iterator[GlobalBatch]:
+        """Global batches without end, from position `start` on; an epoch's last one may be smaller."""
+        lengths = self.lengths
+        epoch, first = start
+        while True:
+            order = epoch_batches(lengths, batch_size, seed=seed, epoch=epoch, drop_last=False)
+            for number in range(first, len(order)):
+                batch = order[number]
+                size = min(rows, -(-len(batch) // world_size))
+                yield GlobalBatch(
+                    position=(epoch, number),
+                    epoch=epoch + (number + 1) / len(order),
+                    micro_batches=[(i, self.collate(micro)) for i, micro in deal(batch, size, rank, world_size)],
+                    denominators={"loss": len(batch)},
+                    sequences=len(batch),
+                    tokens=int(lengths[batch].sum()),
+                )
+            epoch, first = epoch + 1, 0
+
+    def share(self, rows: int, *, rank: int, world_size: int) -> Iterator[Arrays]:
+        """This process's micro-batches of all texts, each text in one process."""
+        size = max(1, min(rows, len(self.rows) // world_size))
+        for number, (_, arrays) in enumerate(self.in_length_order(size)):
+            if number % world_size == rank:
+                yield arrays
+
+    def in_length_order(self, rows: int) -> Iterator[tuple[Ints, Arrays]]:
+        """Every text once, in micro-batches of like lengths, with their numbers."""
+        order = np.argsort(-self.lengths, kind="stable")
+        for start in range(0, len(order), rows):
+            chosen = order[start : start + rows]
+            yield chosen, self.collate(chosen)
+
+    def collate(self, chosen: Ints) -> Arrays:
+        """`input_ids`, `token_type_ids`, (rows, length); `attention_mask` where there is padding; `labels` (rows,)."""
+        ids, real = pad_rows([self.rows[i] for i in chosen], self.pad)
+        arrays: Arrays = {"input_ids": ids, "token_type_ids": np.zeros_like(ids), "labels": self.labels[chosen]}
+        if not real.all():
+            arrays["attention_mask"] = real.astype(np.int64)
+        return arrays
+
+
+def encode_texts(
+    texts: list[str], labels: list[int], encode: Encode, special: SpecialIds, *, max_seq_length: int
+) -> EncodedTexts:
+    """Encode every text, keeping its first `max_seq_length - 2` tokens."""
+    room = max_seq_length - 2
+    rows, truncated = [], 0
+    for start in range(0, len(texts), 1024):
+        for ids in encode(texts[start : start + 1024]):
+            truncated += len(ids) > room
+            rows.append(np.array([special.cls, *ids[:room], special.sep], dtype=np.int64))
+    return EncodedTexts(rows, np.array(labels, dtype=np.int64), truncated, special.pad)

@@ -1,0 +1,56 @@
+"""What a WordPiece tokenizer folder says of its vocabulary: size, special tokens, the rest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from bertkit.errors import StageError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Ids of a tokenizer. `ordinary`: every id that is neither a special token nor an `[unusedN]` slot, ascending."""
+
+    size: int
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+    ordinary: tuple[int, ...]
+
+
+def read_entries(folder: Path) -> dict[str, int]:
+    """Every entry and its id.
+
+    Raises:
+        StageError: there is no `tokenizer.json` in `folder`.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise StageError(
+            "no such file: not a tokenizer folder",
+            where=str(path),
+            remedy="Save it with AutoTokenizer.from_pretrained(...).save_pretrained(...).",
+        )
+    entries: dict[str, int] = Tokenizer.from_file(str(path)).get_vocab()
+    return entries
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary of the tokenizer in `folder`.
+
+    Raises:
+        StageError: there is no `tokenizer.json`, or one of BERT's special tokens is missing from it.
+    """
+    entries = read_entries(folder)
+    missing = [token for token in SPECIAL_TOKENS if token not in entries]
+    if missing:
+        raise StageError(f"has no {', '.join(missing)}: not a BERT vocabulary", where=str(folder / "tokenizer.json"))
+    reserved = {i for token, i in entries.items() if token in SPECIAL_TOKENS or token.startswith("[unused")}
+    pad, unk, cls, sep, mask = (entries[token] for token in SPECIAL_TOKENS)
+    ordinary = tuple(sorted(set(entries.values()) - reserved))
+    return Vocabulary(max(entries.values()) + 1, pad, unk, cls, sep, mask, ordinary)

@@ -1,0 +1,157 @@
+"""What a run tells while it goes: `log.jsonl`, trackers, and a progress bar with speed and time left."""
+
+import json
+import logging
+import math
+import os
+from collections.abc import Callable
+from netrc import NetrcParseError, netrc
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from bertkit import storage
+from bertkit.errors import HostError
+from bertkit.training.loop import StepResult
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Summarise = Callable[[dict[str, float]], dict[str, float]]
+
+
+class Journal:
+    """The log of one run. Rows of training steps are means since the row before.
+
+    `summarise` turns an objective's sums into named figures, the same for training and held-out rows.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        accelerator: Accelerator,
+        *,
+        name: str,
+        max_steps: int,
+        logging_steps: int,
+        summarise: Summarise,
+        done_steps: int = 0,
+    ) -> None:
+        self._path = out / "log.jsonl"
+        self._accelerator = accelerator
+        self._every, self._summarise = logging_steps, summarise
+        self._main = accelerator.is_main_process
+        self.rows = _rows_until(self._path, done_steps) if self._main else []
+        if self._main:
+            # Rows after the checkpoint will be written again by the steps that follow it.
+            storage.write_json_lines(self._path, iter(self.rows))
+        self._since: list[StepResult] = []
+        self.train_seconds = max((float(row.get("seconds", 0.0)) for row in self.rows), default=0.0)
+        self._bar = tqdm(
+            total=max_steps, initial=done_steps, desc=name, unit="step", disable=not self._main, mininterval=1.0
+        )
+
+    def step(self, result: StepResult) -> None:
+        """Take in one optimizer step; every `logging_steps` a row is written."""
+        self._since.append(result)
+        self.train_seconds += result.seconds
+        self._bar.update()
+        if result.step % self._every == 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write a row over the steps since the last one, if there are any."""
+        if not self._since:
+            return
+        steps, last = self._since, self._since[-1]
+        seconds = sum(r.seconds for r in steps)
+        sums = {name: math.fsum(r.sums[name] for r in steps) for name in last.sums}
+        row = {
+            "step": last.step,
+            "epoch": round(last.epoch, 4),
+            "loss": math.fsum(r.loss for r in steps) / len(steps),
+            **self._summarise(sums),
+            "learning_rate": last.learning_rate,
+            "grad_norm": last.grad_norm,
+            "sequences_per_second": round(sum(r.sequences for r in steps) / seconds, 2),
+            "tokens_per_second": round(sum(r.tokens for r in steps) / seconds, 1),
+            "seconds": round(self.train_seconds, 3),
+        }
+        self._since = []
+        self._write(row)
+        self._bar.set_postfix_str(
+            f"loss {row['loss']:.3f}, {row['sequences_per_second']:.0f} sequences/s, {row['tokens_per_second']:.0f} tokens/s"
+        )
+
+    def evaluation(self, step: int, epoch: float, figures: dict[str, float]) -> None:
+        """Write a row of held-out figures, each named `eval_...`."""
+        self.flush()
+        self._write({"step": step, "epoch": round(epoch, 4), **{f"eval_{name}": v for name, v in figures.items()}})
+
+    def close(self) -> None:
+        self.flush()
+        self._bar.close()
+        self._accelerator.end_training()
+
+    def _write(self, row: Row) -> None:
+        self.rows.append(row)
+        if self._main:
+            with storage.appending(self._path) as file:
+                file.write(json.dumps(row, allow_nan=False) + "\n")
+        numbers = {name: value for name, value in row.items() if name != "step"}
+        self._accelerator.log(numbers, step=row["step"])
+
+
+def _rows_until(path: Path, step: int) -> list[Row]:
+    """The whole rows of a log up to `step`; a torn last line is not one."""
+    if step == 0 or not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break
+        row = json.loads(line)
+        if row["step"] > step:
+            break
+        rows.append(row)
+    return rows
+
+
+def open_trackers(
+    accelerator: Accelerator, names: list[str], *, project: str, run: str, config: Row, out: Path
+) -> None:
+    """Start the trackers that were asked for. wandb without a key runs offline, and says so.
+
+    Raises:
+        HostError: a tracker's package is not installed; accelerate would leave it out without a word.
+    """
+    if not names or not accelerator.is_main_process:
+        return
+    missing = set(names) - {
+        tracker if isinstance(tracker, str) else str(tracker.value) for tracker in accelerator.log_with
+    }
+    if missing:
+        raise HostError(
+            f"report_to names {', '.join(sorted(missing))}, which is not installed",
+            remedy=f'Install it, for example: pip install "bertkit[{min(missing)}]", or take it out of report_to.',
+        )
+    if "wandb" in names and "WANDB_MODE" not in os.environ and not _has_wandb_key():
+        log.info("wandb: no API key, so the run is kept offline; `wandb sync` sends it later")
+        os.environ["WANDB_MODE"] = "offline"
+    flat = {
+        key: value if isinstance(value, int | float | str | bool) else json.dumps(value)
+        for key, value in config.items()
+    }
+    # Runs lie beside the checkpoint, not in the working directory.
+    accelerator.init_trackers(project, config=flat, init_kwargs={"wandb": {"dir": str(out), "name": run}})
+
+
+def _has_wandb_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        return netrc().authenticators("api.wandb.ai") is not None
+    except (FileNotFoundError, NetrcParseError):
+        return False
