@@ -251,7 +251,9 @@ _SCALARS = (
     ("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$"), "-+0123456789"),
     (
         "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(?:[0-9][0-9_]*\.[0-9]*|\.[0-9]+|[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?$"),
+        re.compile(
+            r"^[-+]?(?:(?:0|[1-9][0-9_]*)(?:\.[0-9]*(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)|\.[0-9]+(?:[eE][-+]?[0-9]+)?)$"
+        ),
         "-+.0123456789",
     ),
 )
@@ -273,20 +275,18 @@ def _loader() -> type[yaml.SafeLoader]:
 
 def _parse(text: str, name: str) -> tuple[Any, dict[Path_, str]]:
     """The value of a YAML text, and `name:line` for every path in it."""
-    loader = _loader()(text)
     try:
-        node = loader.get_single_node()
+        node = yaml.compose(text, Loader=_loader())
         places: dict[Path_, str] = {}
-        if node is not None:
-            _mark(node, (), name, places)
-        return (None if node is None else loader.construct_document(node)), places
+        if node is None:
+            return None, places
+        _mark(node, (), name, places)
+        return _loader()("").construct_document(node), places
     except yaml.MarkedYAMLError as e:
         line = e.problem_mark.line + 1 if e.problem_mark else 1
         raise ConfigError(f"not valid YAML: {e.problem}", where=f"{name}:{line}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as e:
         raise ConfigError(f"not valid YAML: {e}", where=name) from None
-    finally:
-        loader.dispose()
 
 
 def _mark(node: yaml.Node, path: Path_, name: str, places: dict[Path_, str]) -> None:

