@@ -87,7 +87,8 @@ def read_bbc(*, tally: Tally, folder: Path | None = None) -> Iterator[RawDocumen
         if split_of(article.text) != "train":
             tally.drop(RESERVED)
             continue
-        tally.changed[NOT_UTF8] += article.recoded
+        if article.recoded:
+            tally.changed[NOT_UTF8] += 1
         yield RawDocument(article.id, article.text, article.id)
 
 
@@ -111,4 +112,6 @@ def _distribution() -> metadata.Distribution:
     try:
         return metadata.distribution(_PACKAGE)
     except metadata.PackageNotFoundError:
-        raise HostError(f"the package {_PACKAGE}, which carries the BBC articles, is not installed", remedy=_INSTALL) from None
+        raise HostError(
+            f"the package {_PACKAGE}, which carries the BBC articles, is not installed", remedy=_INSTALL
+        ) from None

@@ -76,9 +76,7 @@ def build(
     """
     if existing := [path for prefix in PREFIX.values() for path in out.glob(f"{prefix}-*.parquet")]:
         raise StageError("a corpus lies here already", where=str(existing[0]), remedy="Give an empty directory.")
-    prepare = partial(
-        _prepare_batch, language=language, min_sentences=min_sentences, min_characters=min_characters
-    )
+    prepare = partial(_prepare_batch, language=language, min_sentences=min_sentences, min_characters=min_characters)
     try:
         with ExitStack() as stack:
             writers = {

@@ -1,7 +1,9 @@
 """Raw text to a corpus of clean documents, split into sentences."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -140,16 +142,14 @@ def _input_files(config: CorpusConfig) -> list[Path]:
 @stage("corpus", version=1, input_files=_input_files)
 def corpus(config: CorpusConfig, *, out: Path) -> Corpus:
     """Clean documents, split into sentences, without duplicates."""
-    from tqdm import tqdm
-
     from bertkit.data.documents import build
     from bertkit.data.sources.raw import Tally
 
     tally = Tally()
     workers = config.num_workers if config.num_workers is not None else min(os.cpu_count() or 1, 8)
-    with tqdm(desc="corpus", unit=" documents", mininterval=0.5) as bar, tqdm_megabytes(bar) as progress:
+    with _progress_line() as progress:
         build(
-            _read(config, tally),
+            islice(_read(config, tally), config.max_documents),
             out,
             tally=tally,
             language=config.language,
@@ -162,3 +162,65 @@ def corpus(config: CorpusConfig, *, out: Path) -> Corpus:
     source = config.source.identity()
     storage.write_json(out / "stats.json", {"source": source, "language": config.language, **tally.as_json()})
     return Corpus(out)
+
+
+def _read(config: CorpusConfig, tally: "Tally") -> "Iterator[RawDocument]":
+    """The reader of the configured format; its libraries are imported only now."""
+    source, bad = config.source, config.on_bad_utf8
+    match source:
+        case TextSource():
+            from bertkit.data.sources.text import read_text
+
+            return read_text(
+                _input_files(config),
+                tally=tally,
+                one_document_a=source.one_document_a,
+                wrapped_lines=source.wrapped_lines,
+                on_bad_utf8=bad,
+            )
+        case JsonlSource():
+            from bertkit.data.sources.text import read_jsonl
+
+            return read_jsonl(_input_files(config), tally=tally, field=source.field, on_bad_utf8=bad)
+        case ParquetSource():
+            from bertkit.data.sources.parquet import read_parquet
+
+            return read_parquet(_input_files(config), tally=tally, column=source.column, on_bad_utf8=bad)
+        case WikiSource():
+            from bertkit.data.sources.wiki import read_wiki
+
+            return read_wiki(_input_files(config), tally=tally, on_bad_utf8=bad)
+        case BbcSource():
+            from bertkit.data.bbc import read_bbc
+
+            return read_bbc(tally=tally)
+        case HubSource():
+            from bertkit.data.sources.hub import read_hub
+
+            return read_hub(
+                source.path,
+                tally=tally,
+                name=source.name,
+                split=source.split,
+                column=source.column,
+                revision=source.revision,
+                on_bad_utf8=bad,
+            )
+
+
+@contextmanager
+def _progress_line() -> Iterator[Callable[[int, int], None]]:
+    """A line on stderr with documents and characters a second."""
+    from tqdm import tqdm
+
+    done, started = 0, time.monotonic()
+    with tqdm(desc="corpus", unit=" documents", mininterval=0.5) as bar:
+
+        def progress(documents: int, characters: int) -> None:
+            nonlocal done
+            done += characters
+            rate = done / 1e6 / max(time.monotonic() - started, 1e-9)
+            bar.set_postfix_str(f"{rate:.1f} million characters/s", refresh=False)
+            bar.update(documents)
+
+        yield progress

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bertkit import storage
+from bertkit.config import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ def save(out: Path, step: int, groups: dict[str, Tensors], state: dict[str, Any]
             contiguous = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
             save_file(contiguous, folder / f"{name}.safetensors")
         digests = {f"{name}.safetensors": storage.sha256(folder / f"{name}.safetensors") for name in groups}
-        storage.write_json(folder / _MANIFEST, {"step": step, "state": state, "files": digests})
+        content = {"step": step, "state": state, "files": digests}
+        # The position is in this file: it needs a digest as much as the tensors do.
+        storage.write_json(folder / _MANIFEST, {**content, "digest": fingerprint(content)})
     if _damage(path) is None:
         for old in _all(out)[keep:]:
             storage.remove_tree(old)
@@ -74,10 +77,13 @@ def _all(out: Path) -> list[Path]:
 
 def _damage(path: Path) -> str | None:
     try:
-        files = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError) as e:
+        content = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        written = content.pop("digest")
+    except (OSError, ValueError, KeyError, AttributeError) as e:
         return f"{_MANIFEST}: {e}"
-    for name, digest in files.items():
+    if fingerprint(content) != written:
+        return f"{_MANIFEST} is not what was written"
+    for name, digest in content["files"].items():
         if not os.path.isfile(path / name):
             return f"{name} is missing"
         if storage.sha256(path / name) != digest:

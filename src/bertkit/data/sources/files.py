@@ -106,7 +106,7 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
             raise
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     match path.suffix.lower():
         case ".gz":
             return gzip.open(path, "rb")

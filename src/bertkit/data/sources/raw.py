@@ -29,7 +29,8 @@ class RawDocument:
 class Tally:
     """What was read, kept and dropped: `read == kept + sum(dropped)` when a build has ended.
 
-    `dropped` and `changed` count documents by reason; `documents`, `sentences` and `characters` count by split.
+    `dropped` and `changed` count documents by reason (byte order marks: files; bad UTF-8: lines); `documents`,
+    `sentences` and `characters` count by split.
     """
 
     read: int = 0

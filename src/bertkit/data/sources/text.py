@@ -97,7 +97,9 @@ def _field(line: str, field: str, where: str) -> str | None:
         raise DataError(f"not a JSON object but {_show(row)}", where=where, remedy="Each line must hold one object.")
     if field not in row:
         guess = did_you_mean(field, list(row)) or f"; it has {', '.join(map(repr, row)) or 'none'}"
-        raise DataError(f"has no field {field!r}{guess}", where=where, remedy="Set source.field to the field with text.")
+        raise DataError(
+            f"has no field {field!r}{guess}", where=where, remedy="Set source.field to the field with text."
+        )
     value = row[field]
     if value is not None and not isinstance(value, str):
         raise DataError(f"the field {field!r} is {_show(value)}, not text", where=where)
