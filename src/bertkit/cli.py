@@ -149,8 +149,14 @@ def run_recipe(stage: Stage) -> None:
             for port, value in given.items()
         }
         identity = stage.identity(values, names, storage.Digests())
-        stage.run(values, given, out, identity, group=_join_group(), wait=wait)
-        typer.echo(str(out))
+        group = _join_group()
+        stage.run(values, given, out, identity, group=group, wait=wait)
+        if group.is_main:
+            typer.echo(str(out))
+        if group.world_size > 1:
+            from bertkit.training.processes import leave
+
+            leave()
 
     recipe.__doc__ = stage.fn.__doc__
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

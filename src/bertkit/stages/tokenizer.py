@@ -37,7 +37,8 @@ class TokenizerConfig(Config):
     """Most characters that get entries of their own, the most frequent first; words with others become [UNK]."""
 
     character_coverage: float = Field(0.9999, gt=0, le=1)
-    """Share of the text that the alphabet must cover; rarer characters get no entry. As in SentencePiece."""
+    """Share of the text that the alphabet must cover; rarer characters get no entry, unless they are ASCII. As in
+    SentencePiece."""
 
     min_frequency: int = Field(2, ge=1)
     """Pairs of pieces seen less often than this are not merged."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
@@ -59,8 +60,8 @@ def count_alphabet(texts: Iterable[str], *, casing: Casing, limit: int, coverage
     Args:
         limit: no more characters than this.
         coverage: no more characters than are needed for this share of the text (SentencePiece's
-            `character_coverage`): in a large text thousands of characters occur once or twice, and each would take
-            up to two entries of the vocabulary.
+            `character_coverage`), ASCII ones aside: in a large text thousands of characters occur once or twice, and
+            each would take up to two entries of the vocabulary.
 
     Raises:
         DataError: there is no text.
@@ -75,10 +76,11 @@ def count_alphabet(texts: Iterable[str], *, casing: Casing, limit: int, coverage
     kept: list[str] = []
     covered = 0
     for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        if len(kept) == limit or covered >= coverage * total:
+        if len(kept) == limit:
             break
-        kept.append(character)
-        covered += count
+        if covered < coverage * total or character.isascii():
+            kept.append(character)
+            covered += count
     return Alphabet(
         characters=tuple(sorted(kept)),
         continuing=tuple(sorted(inside.intersection(kept))),
@@ -174,7 +176,7 @@ def save(tokens: list[str], path: Path, *, casing: Casing, model_max_length: int
     storage.write_text(path / "vocab.txt", "".join(f"{token}\n" for token in tokens))
 
 
-def hugging_face(vocabulary: list[str] | Path, *, casing: Casing, model_max_length: int) -> "BertTokenizer":
+def hugging_face(vocabulary: list[str] | Path, *, casing: Casing, model_max_length: int) -> Any:
     """A `transformers.BertTokenizer` over tokens or over a `vocab.txt`."""
     from transformers import BertTokenizer
 

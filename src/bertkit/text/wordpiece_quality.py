@@ -78,7 +78,7 @@ def measure(path: Path, texts: Iterable[str]) -> dict[str, Any]:
         `measured_on`: how many `texts`, `words`, `tokens` and `characters`.
     """
     encoder = load_encoder(path)
-    unknown = encoder.token_to_id(UNKNOWN)
+    unknown = encoder.get_vocab()[UNKNOWN]
     count = dict.fromkeys(("texts", "words", "tokens", "characters"), 0)
     unknowns = 0
     for batch in _batches(texts):
@@ -88,7 +88,7 @@ def measure(path: Path, texts: Iterable[str]) -> dict[str, Any]:
             ids = encoding.ids
             if ids:
                 count["tokens"] += len(ids)
-                count["words"] += encoding.word_ids[-1] + 1
+                count["words"] += len(set(encoding.word_ids))
                 unknowns += ids.count(unknown)
     tokens = max(count["tokens"], 1)
     return {

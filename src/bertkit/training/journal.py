@@ -93,7 +93,9 @@ class Journal:
     def close(self) -> None:
         self.flush()
         self._bar.close()
-        self._accelerator.end_training()
+        # Not `end_training`, which also ends the process group that the rest of the stage needs.
+        for tracker in self._accelerator.trackers:
+            tracker.finish()
 
     def _write(self, row: Row) -> None:
         self.rows.append(row)

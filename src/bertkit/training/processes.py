@@ -22,6 +22,11 @@ def join() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available())
 
 
+def leave() -> None:
+    """Part from the other processes, so that none is waited for when this one ends."""
+    PartialState().destroy_process_group()
+
+
 def make_accelerator(
     device: Device, precision: Precision, *, trackers: list[str] | None = None, out: Path | None = None
 ) -> Accelerator:

@@ -12,7 +12,7 @@ from bertkit.errors import DataError
 TITLE = "title line left out"
 ENTITIES = "HTML entities read"
 
-_OPEN = re.compile(r'<doc id="([^"]*)"(?:.* title="(.*)")?.*>\s*')
+_OPEN = re.compile(r'<doc id="([^"]*)".*>\s*')
 _CLOSE = "</doc>"
 
 
@@ -31,7 +31,7 @@ def read_wiki(files: Sequence[Path], *, tally: Tally, on_bad_utf8: OnBadUtf8 = "
             if line.startswith("<doc ") and (tag := _OPEN.fullmatch(line)):
                 if body is not None:
                     raise _not_closed(where)
-                identifier, title, where = tag[1], html.unescape(tag[2] or ""), f"{path}:{number}"
+                identifier, title, where = tag[1], _title(line), f"{path}:{number}"
                 body = []
             elif body is None:
                 if line.strip():
@@ -50,13 +50,17 @@ def read_wiki(files: Sequence[Path], *, tally: Tally, on_bad_utf8: OnBadUtf8 = "
             raise _not_closed(where)
 
 
+def _title(tag: str) -> str:
+    return html.unescape(tag.partition(' title="')[2].rpartition('">')[0]).strip()
+
+
 def _article(lines: list[str], title: str, tally: Tally) -> str:
     text = "\n".join(lines)
     if "&" in text and (plain := html.unescape(text)) != text:
         tally.changed[ENTITIES] += 1
         text = plain
     first, _, rest = text.lstrip().partition("\n")
-    if title and first.strip() == title.strip():
+    if title and first.strip() == title:
         tally.changed[TITLE] += 1
         return rest
     return text

@@ -30,7 +30,10 @@ def read_parquet(path: Path, *, columns: Columns) -> Iterator[Row | BadRow]:
                 for i in range(batch.num_rows):
                     number += 1
                     yield _row(number, {role: column[i] for role, column in values.items()}, path)
-        except (pa.ArrowInvalid, pa.ArrowException) as e:
+        except (pa.ArrowException, OSError) as e:
+            if isinstance(e, OSError) and e.errno is not None:
+                raise
+            # Arrow reports damaged files as an OSError that no system call made.
             what = str(e).splitlines()[0] if str(e) else type(e).__name__
             raise DataError(f"cannot be read as parquet: {what}", where=str(path)) from None
 

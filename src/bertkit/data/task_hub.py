@@ -1,0 +1,71 @@
+"""A known set's rows from the Hugging Face Hub, for machines that have no local copy."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from bertkit.data.tables.rows import BadRow, Row
+from bertkit.data.task_catalogue import HubSource, KnownSet
+from bertkit.data.task_examples import UNLABELLED
+from bertkit.errors import DataError, HostError
+
+log = logging.getLogger(__name__)
+
+
+def read_hub_set(known: KnownSet) -> dict[str, Iterator[Row | BadRow]]:
+    """The rows of each split, numbered from 1; `where` is `HUB ID (split): row N`.
+
+    Raises:
+        HostError: the Hub cannot be reached or does not have the set, or this is not a set of the Hub.
+    """
+    if known.hub is None:
+        raise HostError(f"the set {known.name!r} is not on the Hub")
+    loaded = _load(known, known.hub)
+    return {split: _rows(loaded, known.hub, sources) for split, sources in known.hub.splits.items()}
+
+
+def _load(known: KnownSet, hub: HubSource) -> Any:
+    import datasets
+
+    log.info("fetching %s from the Hugging Face Hub (%s)", known.name, hub.path)
+    try:
+        return datasets.load_dataset(hub.path, hub.name, revision=hub.revision)
+    except (OSError, RuntimeError, ValueError) as e:
+        reason = (str(e).splitlines() or [type(e).__name__])[0]
+        remedy = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE."
+        if known.files:
+            names = ", ".join(file.name for files in known.files.values() for file in files)
+            remedy += f" Or read a local copy: --data-dir DIR, where DIR/{known.name} holds {names}."
+        raise HostError(
+            f"{known.name} cannot be fetched from the Hugging Face Hub: {reason}", where=hub.path, remedy=remedy
+        ) from None
+
+
+def _rows(loaded: Any, hub: HubSource, sources: tuple[str, ...]) -> Iterator[Row | BadRow]:
+    number = 0
+    for source in sources:
+        for position, label, text in _values(loaded, hub, source):
+            number += 1
+            where = f"{hub.path} ({source}): row {position}"
+            if label is None:
+                yield BadRow(number, UNLABELLED)
+            else:
+                yield Row(number, where, {"text": text, "label": label})
+
+
+def _values(loaded: Any, hub: HubSource, source: str) -> Iterator[tuple[int, Any, Any]]:
+    """Position from 1, label by name (None where it is secret) and text of each row."""
+    if source not in loaded:
+        raise DataError(f"has no split {source!r}; it has {', '.join(loaded)}", where=hub.path)
+    split = loaded[source]
+    missing = {hub.text, hub.label} - set(split.column_names)
+    if missing:
+        raise DataError(f"has no column {min(missing)!r}; it has {', '.join(split.column_names)}", where=hub.path)
+    names = getattr(split.features[hub.label], "names", None)
+    for position, row in enumerate(split, start=1):
+        label = row[hub.label]
+        if source in hub.unlabelled or label == -1:
+            yield position, None, row[hub.text]
+        else:
+            name = names[label] if names and isinstance(label, int) else label
+            yield position, hub.renamed.get(name, name), row[hub.text]

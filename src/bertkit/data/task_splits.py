@@ -1,0 +1,134 @@
+"""Training, validation and test rows: cut by what a text says, never by where it stands, and checked against each other."""
+
+import hashlib
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertkit.data.task_examples import Example
+from bertkit.errors import DataError
+
+Splits = dict[str, list[Example]]
+
+
+def position(text: str, purpose: str) -> float:
+    """A number from [0, 1) that depends on the words of `text` alone: equal texts are never parted."""
+    content = f"{purpose}\0{' '.join(text.split())}".encode()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=7).digest(), "big") / 2**56
+
+
+def cut(examples: Sequence[Example], percentage: int, purpose: str) -> tuple[list[Example], list[Example]]:
+    """What is left, and the `percentage` of texts that are cut off; both keep their order."""
+    kept: list[Example] = []
+    taken: list[Example] = []
+    for example in examples:
+        (taken if position(example.text, purpose) * 100 < percentage else kept).append(example)
+    return kept, taken
+
+
+def sample(examples: Sequence[Example], count: int) -> list[Example]:
+    """`count` of the examples, chosen by a hash of their texts, in their old order; a larger sample holds a smaller."""
+    places = [(position(example.text, "sample"), i) for i, example in enumerate(examples)]
+    chosen = sorted(i for _, i in sorted(places)[:count])
+    return [examples[i] for i in chosen]
+
+
+def label_order(
+    splits: Mapping[str, Sequence[Example]], names: Sequence[str] | None, *, carved: bool = False
+) -> list[str]:
+    """The task's labels in their fixed order: `names`, else those of `train`, numbers by value and words by code point.
+
+    Args:
+        carved: whether `validation` was cut off `train`, which a remedy has to mention.
+
+    Raises:
+        DataError: `train` has fewer than two labels, or another split has a label that `train` has not.
+    """
+    trained = {example.label for example in splits["train"]}
+    if len(trained) < 2:
+        only = f"only {min(trained)!r}" if trained else "none"
+        raise DataError(f"train must have two labels or more, it has {only}", remedy=_COLUMN_REMEDY)
+    for split, examples in splits.items():
+        for example in examples:
+            if example.label not in trained:
+                raise DataError(
+                    f"the label {example.label!r} of {split} does not occur in train, which has "
+                    f"{_listed(sorted(trained))}",
+                    where=example.place,
+                    remedy=_RARE_REMEDY if carved and split == "validation" else _UNSEEN_REMEDY,
+                )
+    if names is not None:
+        return list(names)
+    numbers = all(label.removeprefix("-").isdecimal() and label.isascii() for label in trained)
+    return sorted(trained, key=lambda label: (int(label), label)) if numbers else sorted(trained)
+
+
+def check_splits(splits: Mapping[str, Sequence[Example]]) -> None:
+    """Refuse a split that could only mislead.
+
+    Raises:
+        DataError: it is empty, or has one label only.
+    """
+    for split, examples in splits.items():
+        labels = {example.label for example in examples}
+        if not examples:
+            raise DataError(f"{split} has no rows", remedy=_SIZE_REMEDY)
+        if len(labels) == 1:
+            what = f"all {len(examples):,} rows of {split} have the label {min(labels)!r}"
+            raise DataError(what, where=examples[0].place, remedy=_COLUMN_REMEDY if split == "train" else _SIZE_REMEDY)
+
+
+def overlap(splits: Mapping[str, Sequence[Example]]) -> dict[str, int]:
+    """Rows whose exact text is in another split too, and those of `train` that repeat or contradict each other.
+
+    `train_repeats` counts rows beyond the first of each text; `train_contradictions` all rows of texts that stand
+    under more than one label.
+    """
+    texts = {split: {example.text for example in examples} for split, examples in splits.items()}
+    pairs = [("validation", "train"), ("test", "train"), ("test", "validation")]
+    counts = {
+        f"{split}_in_{other}": sum(example.text in texts[other] for example in splits[split])
+        for split, other in pairs
+        if split in splits and other in splits
+    }
+    labels: dict[str, set[str]] = {}
+    for example in splits["train"]:
+        labels.setdefault(example.text, set()).add(example.label)
+    counts["train_repeats"] = len(splits["train"]) - len(labels)
+    counts["train_contradictions"] = sum(len(labels[example.text]) > 1 for example in splits["train"])
+    return counts
+
+
+def characters(examples: Sequence[Example]) -> dict[str, float]:
+    """Median and greatest length of the texts, in characters."""
+    lengths = [len(example.text) for example in examples]
+    return {"median": statistics.median(lengths), "max": max(lengths)}
+
+
+def label_counts(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, int]:
+    """How many rows each label has, in the labels' order."""
+    counts = Counter(example.label for example in examples)
+    return {label: counts[label] for label in labels}
+
+
+def as_columns(examples: Sequence[Example]) -> dict[str, list[Any]]:
+    """The examples as the columns of a task's parquet file."""
+    return {name: [getattr(example, name) for example in examples] for name in ("id", "text", "label", "where")}
+
+
+_UNSEEN_REMEDY = (
+    "A model cannot learn a label it never sees: correct the label, add training rows that have it, "
+    "or take these rows out."
+)
+_RARE_REMEDY = (
+    "Every row with this label fell into the part of train that validation_percentage cuts off. "
+    "Add rows that have it, change validation_percentage, or give a validation file."
+)
+_COLUMN_REMEDY = "Check that source.columns.label names the right column."
+_SIZE_REMEDY = "Give more rows, another file, or another validation_percentage or max_eval_samples."
+
+
+def _listed(labels: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, labels[:20]))
+    return shown if len(labels) <= 20 else f"{shown} and {len(labels) - 20} more"

