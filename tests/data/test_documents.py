@@ -2,6 +2,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -62,14 +63,14 @@ def test_what_is_dropped_is_counted_by_reason(tmp_path: Path) -> None:
     assert list(read(tmp_path, "documents")) == ["0"]
 
 
-pieces = st.lists(st.sampled_from(["", " ", "A. B.", "A.  B.", "C", "D!", "\x00", "一。二。", "\n", story(1)]), max_size=4)
+pieces = st.lists(
+    st.sampled_from(["", " ", "A. B.", "A.  B.", "C", "D!", "\x00", "一。二。", "\n", story(1)]), max_size=4
+)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(pieces.map("\n".join), max_size=60), st.integers(1, 3), st.integers(0, 5), st.sampled_from([0, 2, 40]))
 def test_counts_balance(texts: list[str], min_sentences: int, min_characters: int, percentage: float) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as name:
         out, tally = Path(name), Tally()
         options: dict[str, Any] = {"min_sentences": min_sentences, "min_characters": min_characters}
@@ -192,9 +193,7 @@ def test_reading_keeps_step_with_the_workers(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_mistake_in_the_source_leaves_no_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
-) -> None:
+def test_a_mistake_in_the_source_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     monkeypatch.setattr(documents, "_BATCH_DOCUMENTS", 10)
     monkeypatch.setattr(documents, "_BATCHES_IN_PROCESS", 1)
     monkeypatch.setattr("bertkit.data.shards.GROUP_CHARACTERS", 100)

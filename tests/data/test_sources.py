@@ -2,6 +2,7 @@ import bz2
 import gzip
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def texts(documents: "list[RawDocument]") -> list[str]:
+def texts(documents: list[RawDocument]) -> list[str]:
     return [document.text for document in documents]
 
 
@@ -162,8 +163,6 @@ def test_a_file_that_may_not_be_read(write: Write) -> None:
 
 @given(st.lists(st.lists(st.text("ab é文", min_size=1).filter(str.strip), min_size=1), max_size=5))
 def test_documents_written_with_blank_lines_between_them_come_back(documents: list[list[str]]) -> None:
-    import tempfile
-
     with tempfile.NamedTemporaryFile(suffix=".txt") as file:
         file.write("\n\n".join("\n".join(lines) for lines in documents).encode())
         file.flush()
@@ -217,8 +216,6 @@ def test_half_a_character_in_json(write: Write) -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.booleans())
 def test_whatever_json_can_hold_comes_back(documents: list[str], escape: bool) -> None:
-    import tempfile
-
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         file.write("".join(json.dumps({"text": text}, ensure_ascii=escape) + "\n" for text in documents).encode())
         file.flush()

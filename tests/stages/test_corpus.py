@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bertkit import artifacts, storage
 from bertkit.artifacts import UNFINISHED, Corpus
@@ -68,7 +67,7 @@ def test_a_text_file_becomes_a_corpus(text: Path, tmp_path: Path) -> None:
         "changed": {},
         "documents": {"train": 2, "heldout": 0},
         "sentences": {"train": 5, "heldout": 0},
-        "characters": {"train": 112, "heldout": 0},
+        "characters": {"train": 114, "heldout": 0},
     }
     artifacts.verify(result.path)
 
@@ -82,9 +81,7 @@ def test_a_text_file_becomes_a_corpus(text: Path, tmp_path: Path) -> None:
         ("a.txt", "One here.\n\nTwo here.", ["source.format=text", "source.one_document_a=file"]),
     ],
 )
-def test_every_format_is_reached_from_its_config(
-    tmp_path: Path, name: str, content: str, overrides: list[str]
-) -> None:
+def test_every_format_is_reached_from_its_config(tmp_path: Path, name: str, content: str, overrides: list[str]) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     result = run(configured(*overrides, f"source.files={tmp_path / name}"), tmp_path / "out")
     assert [sentences for _, sentences in result.documents("train")] == [["One here.", "Two here."]]
@@ -155,7 +152,9 @@ def test_two_worker_counts_write_the_same_files(tmp_path: Path, monkeypatch: pyt
 
 def test_a_missing_file_is_named_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere/\*\.txt"):
-        corpus.identity(configured(f"source.files={tmp_path}/nowhere/*.txt", "source.format=text"), {}, storage.Digests())
+        corpus.identity(
+            configured(f"source.files={tmp_path}/nowhere/*.txt", "source.format=text"), {}, storage.Digests()
+        )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +221,7 @@ if __name__ == "__main__":
 
 def test_a_killed_run_is_begun_anew(tmp_path: Path) -> None:
     source, out = tmp_path / "a.jsonl", tmp_path / "out"
-    rows = (json.dumps({"text": f"Number {i} is here. And {i + 1} comes next."}) for i in range(100_000))
+    rows = (json.dumps({"text": f"Number {i} is here. And {i + 1} comes next."}) for i in range(30_000))
     source.write_text("\n".join(rows), encoding="utf-8")
     (tmp_path / "run.py").write_text(KILLED)
     overrides = ["source.format=jsonl", f"source.files={source}"]
@@ -254,5 +253,3 @@ def test_every_preset_is_complete_but_for_the_files() -> None:
             assert "files" not in layer.data["source"]
             layer = merge(layer, parse_overrides(["source.files=x"]))
         assert build(CorpusConfig, layer).min_sentences == 2
-        # What is written in a preset is a choice, not a repetition by accident.
-        assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) >= {"source", "language", "min_sentences"}

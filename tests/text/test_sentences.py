@@ -15,7 +15,11 @@ from bertkit.text.sentences import WINDOW, split, split_counting
             "Dr. Lee paid $3.50 to J. K. Moss. Why? Nobody knows!",
             ["Dr. Lee paid $3.50 to J. K. Moss.", "Why?", "Nobody knows!"],
         ),
-        ("en", 'He said "Wait. Not yet." and sat down. Then he left.', ['He said "Wait. Not yet." and sat down.', "Then he left."]),
+        (
+            "en",
+            'He said "Wait. Not yet." and sat down. Then he left.',
+            ['He said "Wait. Not yet." and sat down.', "Then he left."],
+        ),
         ("en", "A heading\nNo full stop here\nThe end.", ["A heading", "No full stop here", "The end."]),
         ("zh", "天黑了。你好吗？走吧！", ["天黑了。", "你好吗？", "走吧！"]),
         # Quoted speech stays whole, and its closing mark stays with it.

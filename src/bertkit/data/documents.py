@@ -63,7 +63,7 @@ def build(
     """Write `documents-*.parquet` and `heldout-*.parquet` into `out` and count everything in `tally`.
 
     Memory holds a few batches of documents for each worker, one row group for each split, and about 100 bytes for
-    each document kept (its hash, to know duplicates by); a document takes several times its own size.
+    each document kept (its hash, to know duplicates by). A document takes some ten times its own size for a while.
 
     Args:
         raw: read lazily, in order; `tally` may be shared with its reader, which counts what it drops itself.

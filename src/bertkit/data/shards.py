@@ -123,8 +123,9 @@ class Holdout:
 
     def _deal(self, document: Document) -> list[tuple[Split, Document]]:
         if _draw(document) < self._threshold:
-            waited, self._waiting, self._certain = self._waiting, None, True
-            return [*([("train", waited)] if waited else []), ("heldout", document)]  # type: ignore[list-item]
+            released: list[tuple[Split, Document]] = [("train", self._waiting)] if self._waiting else []
+            self._waiting, self._certain = None, True
+            return [*released, ("heldout", document)]
         if self._certain:
             return [("train", document)]
         if self._waiting is None:

@@ -47,7 +47,7 @@ def outcomes(predictions: Sequence[Prediction], labels: Sequence[str]) -> Outcom
 
 
 def score(predictions: Sequence[Prediction], labels: Sequence[str]) -> dict[str, Any]:
-    """Every metric of DESIGN's classification table.
+    """Every metric of single-label classification.
 
     Returns:
         `n`, `metrics` (name to number, or None where undefined), `undefined` (name to reason), `labels`,

@@ -31,6 +31,8 @@ class EvaluateConfig(Config):
 @stage("evaluate", version=1)
 def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path) -> Metrics:
     """Predict every text of a split and score the predictions."""
+    from bertkit.evaluation.classification import score, score_intervals
+
     predictor, task = model.read_json("predictor.json"), data.task
     if predictor["labels"] != task["labels"]:
         raise StageError(
@@ -51,6 +53,7 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
         for row, row_scores in zip(rows, scores, strict=True)
     ]
     storage.write_json_lines(out / "predictions.jsonl", iter(predictions))
+    labels = predictor["labels"]
     notes = []
     if split == "validation":
         notes.append("Scored on the validation split, which also chose the weights: expect a little less on new text.")
@@ -63,9 +66,9 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
             "kind": task["kind"],
             "model": predictor["name"],
             "split": split,
-            "n": len(rows),
             "primary": task["primary"],
-            **_score(predictions, predictor["labels"], task["primary"], config.bootstrap_samples),
+            **score(predictions, labels),
+            "intervals": score_intervals(predictions, labels, count=config.bootstrap_samples),
             "seed": predictor["seed"],
             "parameters": predictor["parameters"],
             "train_seconds": predictor["train_seconds"],

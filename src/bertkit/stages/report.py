@@ -1,0 +1,36 @@
+"""Stage `report`: gather scores, curves, mistakes and counts on one page."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, Report, TaskData, Tokenizer
+from bertkit.config import Config
+from bertkit.stage import stage
+
+
+class ReportConfig(Config):
+    """What the page shows."""
+
+    title: Annotated[str, Field(min_length=1)] | None = None
+    """The page's title; by default the names of the tasks."""
+    examples: Annotated[int, Field(ge=0)] = 12
+    """Wrongly predicted texts shown for each task, the most confident mistakes first."""
+
+
+@stage("report", version=1)
+def report(
+    config: ReportConfig,
+    metrics: tuple[Metrics, ...],
+    pretrain: tuple[Checkpoint, ...] = (),
+    corpus: tuple[Corpus, ...] = (),
+    tokenizer: tuple[Tokenizer, ...] = (),
+    pretrain_data: tuple[PretrainData, ...] = (),
+    task_data: tuple[TaskData, ...] = (),
+    models: tuple[Model, ...] = (),
+    *,
+    out: Path,
+) -> Report:
+    """Write one page with the scores, curves, mistakes and counts of a whole run."""
+    raise NotImplementedError
