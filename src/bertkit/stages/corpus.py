@@ -108,7 +108,7 @@ class CorpusConfig(Config):
     """Whose rules end a sentence: English or Chinese."""
 
     min_sentences: int = Field(1, ge=1)
-    """Documents with fewer sentences are dropped and counted. 2 or more are needed for a pair with a true next sentence."""
+    """Documents with fewer sentences are dropped and counted. A pair with a true next sentence needs 2 or more."""
 
     min_characters: int = Field(0, ge=0)
     """Documents with fewer characters, after cleaning, are dropped and counted."""

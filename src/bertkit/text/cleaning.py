@@ -1,4 +1,4 @@
-"""Text as it comes to text that can be relied on: Unicode NFC, no invisible characters, single spaces, `\\n` paragraphs."""
+"""Text as it comes to text to rely on: Unicode NFC, no invisible characters, single spaces, a paragraph a line."""
 
 import re
 import unicodedata

@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 
 from bertkit.errors import StageError
 
+# BERT's special tokens; the order gives the ids 0 to 4 of a new vocabulary.
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 

@@ -10,9 +10,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from bertkit import storage
 from bertkit.errors import ConfigError, DataError, StageError
+from bertkit.text.vocabulary import SPECIAL_TOKENS
 
-# BERT's special tokens; the order gives the ids 0 to 4.
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PREFIX = "##"
 UNKNOWN = "[UNK]"
 

@@ -65,7 +65,7 @@ def _compare(
         raise IntegrityError(
             f"{reader} reads this tokenizer differently: {text[:80]!r} at token {same}: "
             f"{theirs_shown} instead of {ours_shown}",
-            remedy="Another version of transformers may have written or read the files; see the versions in manifest.json.",
+            remedy="Another version of transformers may have read or written the files; manifest.json names versions.",
         )
 
 

@@ -13,7 +13,6 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from bertkit import storage
-from bertkit.errors import HostError
 from bertkit.training.loop import StepResult
 
 log = logging.getLogger(__name__)
@@ -124,21 +123,9 @@ def _rows_until(path: Path, step: int) -> list[Row]:
 def open_trackers(
     accelerator: Accelerator, names: list[str], *, project: str, run: str, config: Row, out: Path
 ) -> None:
-    """Start the trackers that were asked for. wandb without a key runs offline, and says so.
-
-    Raises:
-        HostError: a tracker's package is not installed; accelerate would leave it out without a word.
-    """
+    """Start the trackers that the accelerator was made with. wandb without a key runs offline, and says so."""
     if not names or not accelerator.is_main_process:
         return
-    missing = set(names) - {
-        tracker if isinstance(tracker, str) else str(tracker.value) for tracker in accelerator.log_with
-    }
-    if missing:
-        raise HostError(
-            f"report_to names {', '.join(sorted(missing))}, which is not installed",
-            remedy=f'Install it, for example: pip install "bertkit[{min(missing)}]", or take it out of report_to.',
-        )
     if "wandb" in names and "WANDB_MODE" not in os.environ and not _has_wandb_key():
         log.info("wandb: no API key, so the run is kept offline; `wandb sync` sends it later")
         os.environ["WANDB_MODE"] = "offline"

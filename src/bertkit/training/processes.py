@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
+from accelerate.tracking import get_available_trackers
 
 from bertkit.errors import HostError
 
@@ -33,8 +34,10 @@ def make_accelerator(
     """The accelerator of a stage.
 
     Raises:
-        HostError: a GPU is asked for and there is none, or bf16 on hardware that lacks it.
+        HostError: a GPU is asked for and there is none, bf16 on hardware that lacks it, or a tracker whose package is
+            not installed, which accelerate would leave out.
     """
+    _check_trackers(trackers or [])
     if device == "cuda" and not torch.cuda.is_available():
         raise HostError(
             "device is cuda, but torch finds no GPU", remedy="Set device=auto, or install a CUDA build of torch."
@@ -49,6 +52,15 @@ def make_accelerator(
     # A pipeline runs stages of different precision in one process; accelerate keeps the first one's otherwise.
     AcceleratorState._reset_state()
     return Accelerator(cpu=on_cpu, mixed_precision=wanted, log_with=trackers or None, project_dir=out)
+
+
+def _check_trackers(names: list[str]) -> None:
+    installed = {tracker.value for tracker in get_available_trackers()}
+    if missing := sorted(set(names) - installed):
+        raise HostError(
+            f"report_to names {', '.join(missing)}: not a tracker that is installed here",
+            remedy=f"Install its package, or take it out of report_to. Installed: {', '.join(sorted(installed)) or 'none'}.",
+        )
 
 
 def pin_threads(num_threads: int | None, world_size: int) -> int:

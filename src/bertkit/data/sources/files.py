@@ -31,7 +31,7 @@ def find_files(files: str | Sequence[str]) -> list[Path]:
             raise DataError(
                 "no such file, and no file matches it as a pattern" if pattern else "the name of a file is empty",
                 where=pattern or None,
-                remedy=f"Relative names start from {Path.cwd()}. Give a file, a directory or a pattern such as 'text/*.txt'.",
+                remedy=f"Names are relative to {Path.cwd()}. Give files, directories or patterns such as 'text/*.txt'.",
             )
         found.update(dict.fromkeys(matched))
     return sorted(found, key=lambda path: (path.name, str(path)))

@@ -1,0 +1,89 @@
+"""The log holds what was measured; trackers work without a key and without a network, or say what is missing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from accelerate import Accelerator
+
+from bertkit.errors import HostError
+from bertkit.training.journal import Journal
+from bertkit.training.loop import StepResult
+from bertkit.training.processes import make_accelerator
+
+
+def result(step: int, loss: float) -> StepResult:
+    return StepResult(step, (0, step), step / 10, loss, {"x": loss * 4, "n": 4.0}, 1e-3, 0.5, 4, 100, 0.5)
+
+
+def journal(out: Path, done_steps: int = 0) -> Journal:
+    return Journal(
+        out,
+        Accelerator(cpu=True),
+        name="test",
+        max_steps=10,
+        logging_steps=2,
+        summarise=lambda sums: {"mean": sums["x"] / sums["n"]},
+        done_steps=done_steps,
+    )
+
+
+def rows(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_rows_are_means_since_the_last_one(tmp_path: Path) -> None:
+    log = journal(tmp_path)
+    for step, loss in enumerate([4.0, 2.0, 1.0], start=1):
+        log.step(result(step, loss))
+    log.evaluation(3, 0.3, {"mlm_loss": 1.5})
+    log.close()
+    first, second, third = rows(tmp_path)
+    assert (first["step"], first["loss"], first["mean"]) == (2, 3.0, 3.0)
+    assert (first["sequences_per_second"], first["tokens_per_second"], first["seconds"]) == (8.0, 200.0, 1.0)
+    assert (second["step"], second["loss"]) == (3, 1.0)
+    assert third == {"step": 3, "epoch": 0.3, "eval_mlm_loss": 1.5}
+
+
+def test_a_resumed_log_has_each_step_once_and_no_torn_line(tmp_path: Path) -> None:
+    log = journal(tmp_path)
+    for step in range(1, 7):
+        log.step(result(step, 1.0))
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 8, "lo')
+    again = journal(tmp_path, done_steps=4)
+    for step in range(5, 9):
+        again.step(result(step, 1.0))
+    again.close()
+    assert [row["step"] for row in rows(tmp_path)] == [2, 4, 6, 8]
+    assert rows(tmp_path)[-1]["seconds"] == 4.0
+
+
+def test_a_tracker_that_is_not_installed_is_an_error_not_a_silence(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="report_to names clearml"):
+        make_accelerator("cpu", "no", trackers=["clearml"], out=tmp_path)
+
+
+def test_wandb_without_a_key_runs_offline_and_tensorboard_writes_events(tmp_path: Path) -> None:
+    code = f"""
+import logging, sys
+from pathlib import Path
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+from accelerate import Accelerator
+from bertkit.training.journal import open_trackers
+out = Path({str(tmp_path)!r})
+accelerator = Accelerator(cpu=True, log_with=["wandb", "tensorboard"], project_dir=out)
+open_trackers(accelerator, ["wandb", "tensorboard"], project="p", run="r", config={{"model": {{"a": 1}}, "lr": 1.0}}, out=out)
+accelerator.log({{"loss": 1.0}}, step=1)
+for tracker in accelerator.trackers:
+    tracker.finish()
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")} | {"HOME": str(tmp_path / "home")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "kept offline" in done.stderr
+    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    assert list(tmp_path.rglob("events.out.tfevents.*"))
