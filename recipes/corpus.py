@@ -6,9 +6,8 @@ Reads   raw text: text, jsonl, parquet, wiki, bbc or hub (see recipes/presets/co
 Writes  Corpus
 """
 
-from bertkit.stages.corpus import corpus
-
 from bertkit.cli import run_recipe
+from bertkit.stages.corpus import corpus
 
 if __name__ == "__main__":
     run_recipe(corpus)

@@ -6,9 +6,8 @@ Reads   metrics (Metrics, several), and optionally everything that led to them
 Writes  Report
 """
 
-from bertkit.stages.report import report
-
 from bertkit.cli import run_recipe
+from bertkit.stages.report import report
 
 if __name__ == "__main__":
     run_recipe(report)

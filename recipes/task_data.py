@@ -6,9 +6,8 @@ Reads   labelled files (see recipes/presets/task_data)
 Writes  TaskData
 """
 
-from bertkit.stages.task_data import task_data
-
 from bertkit.cli import run_recipe
+from bertkit.stages.task_data import task_data
 
 if __name__ == "__main__":
     run_recipe(task_data)

@@ -6,9 +6,8 @@ Reads   corpus (Corpus)
 Writes  Tokenizer
 """
 
-from bertkit.stages.tokenizer import tokenizer
-
 from bertkit.cli import run_recipe
+from bertkit.stages.tokenizer import tokenizer
 
 if __name__ == "__main__":
     run_recipe(tokenizer)

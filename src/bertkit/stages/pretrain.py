@@ -1,21 +1,20 @@
 """Stage `pretrain`: train BERT with masked LM and next-sentence prediction."""
 
 import math
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bertkit import storage
 from bertkit.artifacts import Checkpoint, PretrainData, Tokenizer
 from bertkit.config import Config, runtime
-from bertkit.errors import ConfigError, DataError, StageError
+from bertkit.errors import DataError, StageError
 from bertkit.stage import stage
+from bertkit.stages.session import Above0, Positive, Session, Share, TrainingConfig
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
+if TYPE_CHECKING:
+    from bertkit.data.pretraining import PretrainingData
 
 
 class ModelConfig(Config):
@@ -47,7 +46,7 @@ class ModelConfig(Config):
         return self
 
 
-class PretrainConfig(Config):
+class PretrainConfig(TrainingConfig):
     """How to pretrain. One of `max_steps` and `num_train_epochs` must be given."""
 
     model: ModelConfig = ModelConfig()
@@ -60,53 +59,15 @@ class PretrainConfig(Config):
     """Share of tokens to predict."""
     short_seq_prob: Share = 0.1
     """Share of sequences made shorter than they could be."""
-    train_batch_size: Positive = 32
-    """Sequences in an optimizer step, over all processes."""
-    max_steps: Positive | None = None
-    """Optimizer steps."""
-    num_train_epochs: Annotated[float, Field(gt=0)] | None = None
+    num_train_epochs: Above0 | None = None
     """Passes over the text, instead of `max_steps`."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
-    """Peak of the learning rate."""
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate falls after warm-up."""
-    warmup_steps: Annotated[float, Field(ge=0)] = 0.1
-    """Steps of warm-up; below 1, a share of all steps."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """Decay of matrices; biases and LayerNorm are left alone."""
-    adam_beta1: Share = 0.9
-    """AdamW's first moment."""
-    adam_beta2: Share = 0.999
-    """AdamW's second moment."""
-    adam_epsilon: Annotated[float, Field(gt=0)] = 1e-6
-    """AdamW's epsilon."""
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Gradients are scaled down to this norm."""
-    seed: int = 42
-    """Of weights, pairs, masks, order and dropout."""
     eval_steps: Positive = 100
     """Steps between two measurements on held-out text."""
     max_eval_samples: Positive = 1024
     """Held-out sequences measured on, the same ones each time."""
 
-    logging_steps: Positive = runtime(10)
-    """Steps between two rows of the log."""
     save_steps: Positive = runtime(500)
     """Steps between two checkpoints."""
-    save_total_limit: Positive = runtime(2)
-    """Checkpoints kept while training."""
-    micro_batch_size: Positive | None = runtime(None)
-    """Sequences computed at once by a process; less memory, the same loss. Dropout is drawn for each micro-batch."""
-    device: Literal["auto", "cpu", "cuda"] = runtime("auto")
-    """Where to compute."""
-    mixed_precision: Literal["auto", "no", "bf16"] = runtime("auto")
-    """`auto` is bf16 on GPUs that have it, else fp32."""
-    num_threads: Positive | None = runtime(None)
-    """CPU threads of a process; by default its share of the cores."""
-    report_to: list[str] = runtime([])
-    """Trackers: wandb, tensorboard, ..."""
-    run_name: str = runtime("bertkit-pretrain")
-    """The run's name in trackers."""
 
     @model_validator(mode="after")
     def _one_duration(self) -> "PretrainConfig":
@@ -126,123 +87,39 @@ def pretrain(
 ) -> Checkpoint:
     """Train BERT with masked LM and next-sentence prediction, from random weights or from a checkpoint."""
     from bertkit.models import bert
-    from bertkit.training import checkpoints, loop, optimizers, processes
-    from bertkit.training.journal import Journal, open_trackers
 
     # --- read inputs
     train, heldout = _read_data(config, data, tokenizer)
-
-    # --- build model
-    accelerator = processes.make_accelerator(config.device, config.mixed_precision, trackers=config.report_to, out=out)
-    threads = processes.pin_threads(config.num_threads, accelerator.num_processes)
-    if start is None:
-        sizes = config.model.model_dump()
-        vocab_size, pad = train.store.vocab_size, train.special.pad
-        model = bert.new_pretraining_model(sizes, vocab_size=vocab_size, pad_token_id=pad, seed=config.seed)
-    else:
+    if start is not None:
         _same_vocabulary(start, tokenizer)
-        model = bert.load_pretraining_model(start.path, seed=config.seed)
-    objective = accelerator.prepare(bert.PretrainingLoss(model))
-    optimizer = optimizers.adamw(
-        objective,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        betas=(config.adam_beta1, config.adam_beta2),
-        eps=config.adam_epsilon,
-    )
-    rows = _micro_batch_rows(config, accelerator.num_processes)
     steps_per_epoch = train.steps_per_epoch(config.train_batch_size)
-    max_steps = _count_steps(config, steps_per_epoch)
-    warmup = optimizers.warmup_count(config.warmup_steps, max_steps)
 
-    # --- resume
-    saved = checkpoints.load_newest(out)
-    step, position = 0, (0, 0)
-    if saved is not None:
-        checkpoints.load_parameters(model, saved.groups["model"])
-        checkpoints.load_optimizer_tensors(optimizer, objective, saved.groups["optimizer"])
-        step, position = saved.step, tuple(saved.state["position"])
-    accelerator.wait_for_everyone()
+    # --- build model, resume
+    session = Session(
+        config,
+        lambda: bert.PretrainingLoss(_build(config, train, start)),
+        out=out,
+        name="pretrain",
+        max_steps=_count_steps(config, steps_per_epoch),
+        summarise=summarise,
+    )
+
+    def measure() -> None:
+        if heldout is not None:
+            session.measure(heldout.heldout(session.micro_batch, config.max_eval_samples, **session.place))
 
     # --- loop
-    open_trackers(
-        accelerator,
-        config.report_to,
-        project="bertkit",
-        run=config.run_name,
-        config=config.model_dump(mode="json"),
-        out=out,
-    )
-    journal = Journal(
-        out,
-        accelerator,
-        name="pretrain",
-        max_steps=max_steps,
-        logging_steps=config.logging_steps,
-        summarise=summarise,
-        done_steps=step,
-    )
-    place = {"rank": accelerator.process_index, "world_size": accelerator.num_processes}
-
-    def measure(step: int, epoch: float) -> None:
-        if heldout is not None:
-            batches = heldout.heldout(rows, config.max_eval_samples, **place)
-            journal.evaluation(step, epoch, summarise(loop.evaluate(objective, batches, accelerator)))
-
-    if step == 0:
-        measure(0, 0.0)
-    epoch = 0.0
-    steps = loop.train_steps(
-        objective,
-        train.batches(config.train_batch_size, rows, start=position, **place),
-        optimizer,
-        accelerator,
-        learning_rate=lambda step: optimizers.learning_rate_at(
-            step, peak=config.learning_rate, max_steps=max_steps, warmup_steps=warmup, kind=config.lr_scheduler_type
-        ),
-        max_grad_norm=config.max_grad_norm,
-        seed=config.seed,
-        first_step=step + 1,
-    )
-    while step < max_steps:
-        result = next(steps)
-        step, epoch = result.step, result.epoch
-        journal.step(result)
-        if step % config.eval_steps == 0 or step == max_steps:
-            measure(step, epoch)
-        if step % config.save_steps == 0 and step < max_steps and accelerator.is_main_process:
-            checkpoints.save(
-                out,
-                step,
-                {
-                    "model": checkpoints.parameters(model),
-                    "optimizer": checkpoints.optimizer_tensors(optimizer, objective),
-                },
-                {"position": [result.position[0], result.position[1] + 1]},
-                keep=config.save_total_limit,
-            )
-    journal.close()
+    if session.step == 0:
+        measure()
+    for result in session.steps(partial(train.batches, config.train_batch_size, session.micro_batch)):
+        last = result.step == session.max_steps
+        if result.step % config.eval_steps == 0 or last:
+            measure()
+        if result.step % config.save_steps == 0 and not last:
+            session.save()
 
     # --- write
-    if accelerator.is_main_process:
-        bert.save(model, out)
-        storage.copy_files(tokenizer.path, out, TOKENIZER_FILES)
-        state = {
-            "global_step": step,
-            "max_steps": max_steps,
-            "epoch": round(epoch, 4),
-            "steps_per_epoch": steps_per_epoch,
-            "train_batch_size": config.train_batch_size,
-            "num_parameters": bert.count_parameters(model),
-            "train_seconds": round(journal.train_seconds, 3),
-            "num_processes": accelerator.num_processes,
-            "num_threads": threads,
-            "device": str(accelerator.device),
-            "mixed_precision": str(accelerator.mixed_precision),
-            "log_history": journal.rows,
-        }
-        storage.write_json(out / "trainer_state.json", state)
-        checkpoints.remove_all(out)
+    session.finish(tokenizer.path, {"steps_per_epoch": steps_per_epoch})
     return Checkpoint(out)
 
 
@@ -260,7 +137,22 @@ def summarise(sums: dict[str, float]) -> dict[str, float]:
     return figures
 
 
-def _read_data(config: PretrainConfig, data: PretrainData, tokenizer: Tokenizer) -> tuple[Any, Any]:
+def _build(config: PretrainConfig, train: "PretrainingData", start: Checkpoint | None) -> Any:
+    from bertkit.models import bert
+
+    if start is not None:
+        return bert.load_pretraining_model(start.path, seed=config.seed)
+    return bert.new_pretraining_model(
+        config.model.model_dump(),
+        vocab_size=train.store.vocab_size,
+        pad_token_id=train.special.pad,
+        seed=config.seed,
+    )
+
+
+def _read_data(
+    config: PretrainConfig, data: PretrainData, tokenizer: Tokenizer
+) -> "tuple[PretrainingData, PretrainingData | None]":
     """Training and held-out sequences; no held-out ones when the corpus has none."""
     import numpy as np
 
@@ -313,15 +205,6 @@ def _same_vocabulary(start: Checkpoint, tokenizer: Tokenizer) -> None:
             where=str(start.path),
             remedy="Tokenize the corpus with the tokenizer in this folder.",
         )
-
-
-def _micro_batch_rows(config: PretrainConfig, world_size: int) -> int:
-    from bertkit.data.batching import micro_batch_rows
-
-    try:
-        return micro_batch_rows(config.train_batch_size, config.micro_batch_size, world_size)
-    except ValueError as e:
-        raise ConfigError(str(e), remedy="Choose a train_batch_size that the number of processes divides.") from None
 
 
 def _count_steps(config: PretrainConfig, steps_per_epoch: int) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from bertkit.errors import IntegrityError
-from bertkit.text.wordpiece import SPECIAL_TOKENS, UNKNOWN, Casing, hugging_face, load_encoder
+from bertkit.text.vocabulary import SPECIAL_TOKENS
+from bertkit.text.wordpiece import UNKNOWN, Casing, hugging_face, load_encoder
 
 READERS = ("AutoTokenizer", "BertTokenizer", "vocab.txt")
 

@@ -1,0 +1,44 @@
+"""Strings from data, made harmless to look at: what would steer a terminal or turn text around is spelled out."""
+
+import re
+
+# C0 and C1 controls, the bidirectional controls, line and paragraph separators, the byte order mark, interlinear
+# annotations, lone surrogates, noncharacters and tags. Zero-width joiners stay: emoji and many scripts need them.
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+# ASCII characters that can mean something in Markdown or HTML, wherever they stand in a line. The stop is one after
+# `www`, which GitHub would make a link.
+_MARKUP = re.compile(r"[!#$&*:<=>@\[\\\]^_`{|}~]|(?<=[wW])\.")
+# These mean something at the start of a line only: lists, rules.
+_LINE_START = re.compile(r"^(\s*)([-+]|\d{1,9}(?=[.)]))")
+
+
+def visible(text: str) -> str:
+    """`text` with every control character as its code point, such as `⟨U+202E⟩`."""
+    return _INVISIBLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def markdown(text: str) -> str:
+    """`text` as GitHub Markdown that shows just these characters, and nothing else, wherever it stands in a line.
+
+    References such as `&#42;` never count as markup (CommonMark 0.31, 2.5). A zero-width space follows `@`, which
+    GitHub would turn into a mention or a mail address after that.
+    """
+    started = _LINE_START.match(text)
+    escaped = _MARKUP.sub(_reference, visible(text))
+    if started is None:
+        return escaped
+    sign = started[2][0]
+    return escaped.replace(sign, f"&#{ord(sign)};", 1)
+
+
+def excerpt(text: str, *, limit: int) -> str:
+    """The first `limit` characters of `text`, white space folded into single spaces, with `…` where it was cut."""
+    folded = " ".join(text.split())
+    return folded if len(folded) <= limit else folded[: limit - 1].rstrip() + "…"
+
+
+def _reference(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};" + ("\u200b" if found[0] == "@" else "")
