@@ -99,22 +99,21 @@ def load_pretraining_model(folder: Path, *, seed: int) -> BertForPreTraining:
 def classifier(
     folder: Path, labels: list[str], *, init: Literal["pretrained", "random"], dropout: float | None, seed: int
 ) -> BertForSequenceClassification:
-    """A classifier over `labels` from the BERT in `folder`: its weights, or random ones of the same shape."""
+    """A classifier over `labels` from the BERT in `folder`: its weights, or random ones of the same shape.
+
+    `dropout`, where given, replaces the model's own, on layers, attention weights and before the classifier.
+    """
     require_bert(folder)
     torch.manual_seed(seed)
-    names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    changes: dict[str, Any] = {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: i for i, label in enumerate(labels)},
+    }
+    if dropout is not None:
+        changes |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"), dropout)
     if init == "pretrained":
-        model = _load(
-            BertForSequenceClassification,
-            folder,
-            may_miss=("classifier.", "bert.pooler."),
-            classifier_dropout=dropout,
-            **names,
-        )
-    else:
-        config = BertConfig.from_pretrained(folder, local_files_only=True, classifier_dropout=dropout, **names)
-        model = BertForSequenceClassification(config)
-    return model
+        return _load(BertForSequenceClassification, folder, may_miss=("classifier.", "bert.pooler."), **changes)
+    return BertForSequenceClassification(BertConfig.from_pretrained(folder, local_files_only=True, **changes))
 
 
 def load_classifier(folder: Path) -> BertForSequenceClassification:

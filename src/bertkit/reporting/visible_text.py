@@ -12,7 +12,7 @@ _INVISIBLE = re.compile(
 # `www`, which GitHub would make a link.
 _MARKUP = re.compile(r"[!#$&*:<=>@\[\\\]^_`{|}~]|(?<=[wW])\.")
 # These mean something at the start of a line only: lists, rules.
-_LINE_START = re.compile(r"^(\s*)([-+]|\d{1,9}(?=[.)]))")
+_LINE_START = re.compile(r"[-+]|\d{1,9}(?=[.)](?:\s|$))")
 
 
 def visible(text: str) -> str:
@@ -26,12 +26,10 @@ def markdown(text: str) -> str:
     References such as `&#42;` never count as markup (CommonMark 0.31, 2.5). A zero-width space follows `@`, which
     GitHub would turn into a mention or a mail address after that.
     """
+    text = visible(text).strip()
     started = _LINE_START.match(text)
-    escaped = _MARKUP.sub(_reference, visible(text))
-    if started is None:
-        return escaped
-    sign = started[2][0]
-    return escaped.replace(sign, f"&#{ord(sign)};", 1)
+    head = f"&#{ord(text[0])};" if started else ""
+    return head + _MARKUP.sub(_reference, text[bool(started) :])
 
 
 def excerpt(text: str, *, limit: int) -> str:

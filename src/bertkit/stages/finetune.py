@@ -30,8 +30,8 @@ class FinetuneConfig(TrainingConfig):
     """Passes over the training split."""
     learning_rate: Above0 = 5e-5
     """Peak of the learning rate."""
-    classifier_dropout: Share | None = None
-    """Dropout before the classifier; by default the model's own."""
+    dropout: Share | None = None
+    """Dropout on layers, attention weights and before the classifier; by default the model's own."""
     eval_steps: Positive | None = None
     """Steps between two measurements on the validation split, and checkpoints; by default, once an epoch."""
     early_stopping_patience: Positive | None = 3
@@ -60,9 +60,7 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
     session = Session(
         config,
         lambda: bert.ClassificationLoss(
-            bert.classifier(
-                start.path, task["labels"], init=config.init, dropout=config.classifier_dropout, seed=config.seed
-            )
+            bert.classifier(start.path, task["labels"], init=config.init, dropout=config.dropout, seed=config.seed)
         ),
         out=out,
         name=f"finetune {task['name']}",

@@ -30,6 +30,8 @@ class ModelConfig(Config):
     """Width of the feed-forward layer."""
     max_position_embeddings: Positive = 512
     """Longest sequence the model can ever read."""
+    initializer_range: Above0 = 0.02
+    """Standard deviation of new weights: 0.02 as in BERT-base; narrow models start faster with more (1/sqrt(width))."""
     hidden_act: str = "gelu"
     """Activation of the feed-forward layer."""
     hidden_dropout_prob: Share = 0.1

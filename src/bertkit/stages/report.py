@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bertkit import storage
 from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, Report, TaskData, Tokenizer
 from bertkit.config import Config
 from bertkit.stage import stage
@@ -33,4 +34,21 @@ def report(
     out: Path,
 ) -> Report:
     """Write one page with the scores, curves, mistakes and counts of a whole run."""
-    raise NotImplementedError
+    from bertkit.reporting import markdown_page, page
+    from bertkit.reporting.collect import collect
+
+    found = collect(
+        metrics,
+        pretrain=pretrain,
+        corpus=corpus,
+        tokenizer=tokenizer,
+        pretrain_data=pretrain_data,
+        task_data=task_data,
+        models=models,
+        title=config.title,
+        examples=config.examples,
+    )
+    storage.write_json(out / "report.json", found)
+    storage.write_text(out / "report.html", page.render(found))
+    storage.write_text(out / "report.md", markdown_page.render(found))
+    return Report(out)

@@ -1,0 +1,97 @@
+"""What was read, kept and dropped, and how every result was made, from the artifacts' own counts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bertkit.artifacts import MANIFEST, Artifact, Checkpoint, Corpus, Model, PretrainData, TaskData, Tokenizer
+from bertkit.reporting import curves
+
+_FINAL = ("eval_mlm_loss", "eval_perplexity", "eval_mlm_accuracy", "eval_nsp_loss", "eval_nsp_accuracy")
+_STATE = ("global_step", "max_steps", "epoch", "num_parameters", "train_seconds", "train_batch_size", "device")
+
+
+def corpus(source: Corpus) -> dict[str, Any]:
+    """The counts of a corpus."""
+    stats = source.read_json("stats.json")
+    keys = ("source", "language", "read", "kept", "dropped", "changed", "documents", "sentences", "characters")
+    return {"fingerprint": source.fingerprint, **{key: stats.get(key) for key in keys}}
+
+
+def tokenizer(source: Tokenizer) -> dict[str, Any]:
+    """The figures of a tokenizer."""
+    quality = source.read_json("quality.json")
+    keys = ("vocab_size", "vocab_size_asked", "fertility", "unknown_rate", "characters_per_token", "unused_entries")
+    measured = quality.get("measured_on") or {}
+    return {
+        "fingerprint": source.fingerprint,
+        **{key: quality.get(key) for key in keys},
+        "measured_on": {key: measured.get(key) for key in ("split", "words", "tokens")},
+    }
+
+
+def token_store(source: PretrainData) -> dict[str, Any]:
+    """What a token store holds, by split."""
+    return {"fingerprint": source.fingerprint, "counts": source.read_json("meta.json")["counts"]}
+
+
+def task(source: TaskData) -> dict[str, Any]:
+    """A task's rows by split: read, kept, dropped, changed, and by label."""
+    described = source.task
+    keys = ("name", "kind", "labels", "read", "counts", "dropped", "changed", "label_counts", "overlap")
+    return {"fingerprint": source.fingerprint, **{key: described.get(key) for key in keys}}
+
+
+def pretraining(source: Checkpoint) -> dict[str, Any]:
+    """A pretraining run: its loss charts, the held-out figures at each measurement, its size and speed."""
+    rows = curves.read_log(source.path / "log.jsonl")
+    state_there = (source.path / "trainer_state.json").is_file()
+    state = source.read_json("trainer_state.json") if state_there else {}
+    measurements = [row for row in rows if any(key in row for key in _FINAL)]
+    speeds = [row["tokens_per_second"] for row in rows if row.get("tokens_per_second")]
+    return {
+        "fingerprint": source.fingerprint,
+        **{key: state.get(key) for key in _STATE},
+        "tokens_per_second": sorted(speeds)[len(speeds) // 2] if speeds else None,
+        "charts": curves.loss_charts(rows),
+        "measurements": [
+            {"step": row["step"], **{key.removeprefix("eval_"): row.get(key) for key in _FINAL}} for row in measurements
+        ],
+        "missing": None if rows else "the checkpoint has no log.jsonl",
+    }
+
+
+def made(artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
+    """How each of `artifacts` was made: stage, fingerprint, seconds, settings, versions. Repeats are left out."""
+    rows = {}
+    for one in artifacts:
+        known = (one.path / MANIFEST).is_file()
+        manifest = one.manifest if known else {}
+        rows[one.fingerprint] = {
+            "stage": manifest.get("stage"),
+            "artifact": type(one).__name__,
+            "fingerprint": one.fingerprint,
+            "seconds": manifest.get("seconds"),
+            "processes": manifest.get("processes"),
+            "config": manifest.get("identity", {}).get("config", {}),
+            "versions": manifest.get("versions", {}),
+        }
+    return list(rows.values())
+
+
+def fine_tuning(source: Model) -> dict[str, Any]:
+    """How long a fine-tuning run went on, and which step it kept."""
+    described = source.read_json("predictor.json")
+    keys = (
+        "name",
+        "task",
+        "seed",
+        "global_step",
+        "max_steps",
+        "best_step",
+        "best_metric",
+        "metric_for_best_model",
+        "stopped_early",
+        "train_seconds",
+        "max_seq_length",
+    )
+    return {"fingerprint": source.fingerprint, **{key: described.get(key) for key in keys}}

@@ -1,0 +1,87 @@
+"""Everything a report says as one plain dictionary, `report.json`; the pages are pure functions of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, TaskData, Tokenizer
+from bertkit.reporting import accounts, comparisons, mistakes, scores
+
+
+def collect(
+    metrics: Sequence[Metrics],
+    *,
+    pretrain: Sequence[Checkpoint] = (),
+    corpus: Sequence[Corpus] = (),
+    tokenizer: Sequence[Tokenizer] = (),
+    pretrain_data: Sequence[PretrainData] = (),
+    task_data: Sequence[TaskData] = (),
+    models: Sequence[Model] = (),
+    title: str | None = None,
+    examples: int = 12,
+) -> dict[str, Any]:
+    """Gather scores, curves, mistakes and counts.
+
+    Args:
+        title: of the page; by default, made of the tasks' names.
+        examples: how many wrong examples to show for each task.
+
+    Raises:
+        DataError: two runs of what looks like one model have the same seed.
+    """
+    by_fingerprint = {model.fingerprint: model for model in models}
+    runs = [scores.read_run(one, by_fingerprint) for one in metrics]
+    data = {one.fingerprint: one for one in task_data}
+    tasks = [_task(board, data.get(board.data or ""), examples) for board in scores.scoreboards(runs)]
+    names = ", ".join(dict.fromkeys(task["name"] for task in tasks))
+    report = {
+        "title": title or f"Report on {names}",
+        "tasks": tasks,
+        "pretraining": [accounts.pretraining(one) for one in pretrain],
+        "data": {
+            "corpora": [accounts.corpus(one) for one in corpus],
+            "tokenizers": [accounts.tokenizer(one) for one in tokenizer],
+            "token_stores": [accounts.token_store(one) for one in pretrain_data],
+            "tasks": [accounts.task(one) for one in task_data],
+        },
+        "fine_tuning": [accounts.fine_tuning(one) for one in models],
+        "made": accounts.made([*corpus, *tokenizer, *pretrain_data, *pretrain, *task_data, *models, *metrics]),
+    }
+    return _finite(report)
+
+
+def _task(board: scores.Scoreboard, data: TaskData | None, examples: int) -> dict[str, Any]:
+    systems = [scores.describe(system, board) for system in board.systems]
+    texts = _texts(data, board.split) if data and examples else None
+    single_labels = systems[0]["confusion"] is not None
+    task: dict[str, Any] = {
+        "name": board.task,
+        "kind": board.kind,
+        "split": board.split,
+        "data": board.data,
+        "n": board.n,
+        "primary": board.primary,
+        "labels": board.labels,
+        "systems": systems,
+        "majority": comparisons.majority(systems[0]["confusion"], board.labels),
+        "comparisons": comparisons.compare(board),
+        "mistakes": mistakes.find(board.systems[0], texts, limit=examples) if single_labels else None,
+    }
+    return {**task, "headlines": comparisons.headlines(task), "warnings": comparisons.warnings(task)}
+
+
+def _texts(data: TaskData, split: str) -> dict[str, str]:
+    """Each row's id and text; the texts of a pair one after the other."""
+    columns = data.task.get("text_columns", ["text"])
+    return {str(row["id"]): " ⏎ ".join(str(row[name]) for name in columns) for row in data.rows(split)}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null, which the pages show as a dash."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value

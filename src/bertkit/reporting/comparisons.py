@@ -1,0 +1,145 @@
+"""What the scores say, in sentences that claim no more than the test examples can show."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from bertkit.errors import DataError
+from bertkit.evaluation.intervals import PairedDifference, paired_difference
+from bertkit.reporting import numbers
+from bertkit.reporting.scores import Scoreboard, System, setting_differences
+
+
+def compare(board: Scoreboard) -> list[dict[str, Any]]:
+    """The best system against each of the others, as plain JSON with a `claim` and its `detail`.
+
+    The comparison is of accuracy, example by example, whatever the primary metric is.
+    """
+    best = board.systems[0]
+    return [_compare(board, best, other) for other in islice(board.systems, 1, None)]
+
+
+def majority(counts: Sequence[Sequence[float]] | None, labels: Sequence[str]) -> dict[str, Any] | None:
+    """The most frequent gold label and its share: what always answering it would score.
+
+    Args:
+        counts: confusion matrix, rows gold; None where there is none.
+    """
+    if not counts or not any(map(sum, counts)):
+        return None
+    support = [sum(row) for row in counts]
+    top = max(range(len(labels)), key=lambda i: support[i])
+    return {"label": labels[top], "share": support[top] / sum(support)}
+
+
+def headlines(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """What to say first about a task, as `claim` and `detail`: the comparisons, or the one score."""
+    compared: list[dict[str, Any]] = [c for c in task["comparisons"] if c["claim"]]
+    if compared:
+        return [{"claim": c["claim"], "detail": c["detail"]} for c in compared[:1]]
+    best, primary = task["systems"][0], task["primary"]
+    value = best["metrics"].get(primary, {}).get("mean")
+    interval = _interval(primary, best["interval"])
+    detail = f"{best['model']} on {task['name']}{interval}, {_examples(task['n'], task['split'])}."
+    return [{"claim": f"{_score(primary, value)} {numbers.title(primary)}", "detail": detail}]
+
+
+def warnings(task: dict[str, Any]) -> list[str]:
+    """What a reader should know before believing the scores."""
+    found, base = [], task["majority"]
+    for system in task["systems"]:
+        accuracy = system["metrics"].get("accuracy", {}).get("mean")
+        low = system["interval"][0] if task["primary"] == "accuracy" and system["interval"] else accuracy
+        if base and low is not None and low <= base["share"]:
+            found.append(
+                f"{system['model']} is no better, within its interval, than always answering “{base['label']}” "
+                f"({numbers.share(base['share'])} of the texts): a comparison with it says little."
+            )
+    if len({len(system["seeds"]) for system in task["systems"]}) > 1:
+        found.append("The models were not run with the same number of seeds.")
+    if len(task["comparisons"]) > 1:
+        found.append("The intervals of differences are not corrected for making several comparisons.")
+    return found
+
+
+def _compare(board: Scoreboard, best: System, other: System) -> dict[str, Any]:
+    varied = _varied(best, other)
+    pretraining = varied == ["init"] and {_init(best), _init(other)} == {"pretrained", "random"}
+    # What pretraining bought may be a loss; otherwise the better one comes first.
+    first, second = (other, best) if pretraining and _init(other) == "pretrained" else (best, other)
+    result: dict[str, Any] = {
+        "first": first.name,
+        "second": second.name,
+        "varied": varied,
+        "claim": None,
+        "detail": None,
+    }
+    try:
+        found = paired_difference([run.predictions for run in first.runs], [run.predictions for run in second.runs])
+    except (DataError, KeyError) as e:
+        return {**result, "missing": e.what if isinstance(e, DataError) else "the predictions are not single labels"}
+    subject = "Pretraining" if pretraining else None
+    return {
+        **result,
+        **{name: getattr(found, name) for name in ("n", "difference", "low", "high", "p_value", "significant")},
+        "accuracies": [found.first, found.second],
+        "claim": _claim(found, first.name, second.name, subject, board.split),
+        "detail": _detail(found, first, second, board),
+    }
+
+
+def _claim(found: PairedDifference, first: str, second: str, subject: str | None, split: str) -> str:
+    points = numbers.score("accuracy", abs(found.difference))
+    amount = f"{points} points of accuracy"
+    if not found.significant:
+        examples = _examples(found.n, split)
+        if subject:
+            return f"{subject} made no difference that {examples} can show"
+        return f"No difference between {first} and {second} that {examples} can show"
+    if subject:
+        return f"{subject} bought +{amount}" if found.difference > 0 else f"{subject} cost {amount}"
+    winner, loser = (first, second) if found.difference > 0 else (second, first)
+    return f"{winner} scored {amount} above {loser}"
+
+
+def _detail(found: PairedDifference, first: System, second: System, board: Scoreboard) -> str:
+    a, b = (numbers.score("accuracy", value) for value in (found.first, found.second))
+    ends = f"{_signed(found.low)} to {_signed(found.high)}"
+    difference = "" if found.significant else f" Measured difference: {_signed(found.difference)} points."
+    return (
+        f"{first.name} {a}\u00a0%, {second.name} {b}\u00a0% on {board.task}; 95\u00a0% interval of the difference "
+        f"{ends} points ({_examples(found.n, board.split)}, {_seeds(first, second)}).{difference}"
+    )
+
+
+def _varied(a: System, b: System) -> list[str] | None:
+    """The settings and inputs in which the first runs of two systems differ, their own seeds aside."""
+    mine, yours = a.runs[0], b.runs[0]
+    if mine.settings is None or yours.settings is None:
+        return None
+    return list(setting_differences(mine, yours))
+
+
+def _init(system: System) -> Any:
+    return (system.runs[0].settings or {}).get("init")
+
+
+def _signed(difference: float) -> str:
+    return numbers.score("accuracy", difference, sign=True)
+
+
+def _examples(n: int, split: str) -> str:
+    return numbers.plural(n, f"{split} text")
+
+
+def _seeds(first: System, second: System) -> str:
+    a, b = len(first.runs), len(second.runs)
+    return f"{numbers.plural(a, 'seed')}{' each' if a == b else f' and {b}'}"
+
+
+def _interval(metric: str, ends: Sequence[float] | None) -> str:
+    return f", 95\u00a0% interval {numbers.score_range(metric, ends)}" if ends else ""
+
+
+def _score(metric: str, value: float | None) -> str:
+    return f"{numbers.score(metric, value)}{numbers.unit(metric) if value is not None else ''}"

@@ -1,0 +1,127 @@
+"""A training log to the series that a chart shows: smoothed, and thinned to what a screen can tell apart."""
+
+import json
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from bertkit.reporting.numbers import is_missing
+
+Point = tuple[int, float | None]
+
+# More points than this in one line are not seen.
+MAX_POINTS = 240
+# The smoothing window is this share of all rows: wide enough to calm the line, narrow enough to keep its shape.
+_WINDOW_SHARE = 0.04
+_FEW_ROWS = 25
+# Guessing which of two equally frequent answers is right costs ln 2 nats.
+_COIN = math.log(2)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `log.jsonl`; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def loss_charts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A chart for the MLM loss and one for the NSP loss, each where the log has it."""
+    charts = [
+        _chart(rows, "mlm_loss", "Masked words (MLM)", "nats a masked token", None),
+        _chart(rows, "nsp_loss", "Next sentence (NSP)", "nats a pair", {"value": _COIN, "label": "guessing"}),
+    ]
+    return [chart for chart in charts if chart["raw"] or chart["heldout"]]
+
+
+def _chart(
+    rows: Sequence[dict[str, Any]], key: str, title: str, unit: str, reference: dict[str, Any] | None
+) -> dict[str, Any]:
+    raw = _series(rows, key)
+    heldout = _series(rows, f"eval_{key}")
+    window = _window(len(raw))
+    smooth = moving_mean(raw, window) if window > 1 else []
+    return {
+        "key": key,
+        "title": title,
+        "unit": unit,
+        "rows": len(raw),
+        "row_steps": _spacing(raw),
+        "window_steps": window * _spacing(raw) if smooth else None,
+        "raw": thin_extremes(raw),
+        "smoothed": thin_evenly(smooth),
+        "heldout": thin_evenly(heldout),
+        "last": {
+            "training": _last(smooth or raw),
+            "heldout": _last(heldout),
+        },
+        "not_finite": sum(value is None for _, value in (*raw, *heldout)),
+        "reference": reference,
+    }
+
+
+def _series(rows: Sequence[dict[str, Any]], key: str) -> list[Point]:
+    """Step and value; None where the value is there but is not a finite number."""
+    return [(int(row["step"]), None if is_missing(row[key]) else float(row[key])) for row in rows if key in row]
+
+
+def _window(count: int) -> int:
+    """An odd number of rows."""
+    return 1 if count < _FEW_ROWS else 2 * max(round(count * _WINDOW_SHARE / 2), 1) + 1
+
+
+def _spacing(points: Sequence[Point]) -> int:
+    """Steps between two rows, as most of the log has it."""
+    gaps = sorted(b[0] - a[0] for a, b in pairwise(points))
+    return gaps[len(gaps) // 2] if gaps else 1
+
+
+def _last(points: Sequence[Point]) -> float | None:
+    return next((value for _, value in reversed(points) if value is not None), None)
+
+
+def moving_mean(points: Sequence[Point], window: int) -> list[Point]:
+    """The mean of `window` (odd) rows around each; at the ends, of as many as lie evenly on both sides."""
+    sums, counts = [0.0], [0]
+    for _, value in points:
+        sums.append(sums[-1] + (value or 0.0))
+        counts.append(counts[-1] + (value is not None))
+    means: list[Point] = []
+    for i, (step, value) in enumerate(points):
+        half = min(window // 2, i, len(points) - 1 - i)
+        count = counts[i + half + 1] - counts[i - half]
+        mean = (sums[i + half + 1] - sums[i - half]) / count if count else None
+        means.append((step, None if value is None or mean is None else _rounded(mean)))
+    return means
+
+
+def thin_evenly(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
+    """At most `limit` points at even distances, the first and the last among them; gaps stay gaps where they are hit."""
+    if len(points) > limit:
+        points = [points[round(i * (len(points) - 1) / (limit - 1))] for i in range(limit)]
+    return [(step, _rounded(value)) for step, value in points]
+
+
+def thin_extremes(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
+    """At most `limit` points, chosen so that every spike stays: the least and the greatest of each stretch."""
+    if len(points) <= limit:
+        return thin_evenly(points)
+    stretches = limit // 2
+    kept: list[Point] = []
+    for i in range(stretches):
+        stretch = points[i * len(points) // stretches : (i + 1) * len(points) // stretches]
+        known = [point for point in stretch if point[1] is not None]
+        if known:
+            ends = {min(known, key=lambda p: p[1] or 0.0), max(known, key=lambda p: p[1] or 0.0)}
+            kept += sorted(ends, key=lambda p: p[0])
+        else:
+            kept.append(stretch[0])
+    return [(step, _rounded(value)) for step, value in kept]
+
+
+def _rounded(value: float | None) -> float | None:
+    """Five digits: more than any screen shows, and a smaller file."""
+    return None if value is None else float(f"{value:.5g}")

@@ -1,0 +1,151 @@
+"""`report.md` from `report.json`: the same content as the page in GitHub Markdown, without pictures."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bertkit.reporting import data_tables, mistakes, numbers, score_tables
+from bertkit.reporting.table import Column, Row, Table
+from bertkit.reporting.visible_text import markdown
+
+Report = Mapping[str, Any]
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SPARKLINE_WIDTH = 40
+
+
+def render(report: Report) -> str:
+    """The Markdown of a report that `collect` made. The same report gives the same bytes."""
+    blocks = [
+        f"# {markdown(report['title'])}",
+        *_head(report),
+        "## Scores",
+        *(block for task in report["tasks"] for block in _scores(task)),
+        *_pretraining(report),
+        "## Where it goes wrong",
+        *(block for task in report["tasks"] for block in _mistakes(task)),
+        "## What was read, kept and dropped",
+        *_data(report["data"]),
+        "## How it was made",
+        *_table(data_tables.made(report)),
+        *_table(score_tables.fine_tuning(report)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _head(report: Report) -> Iterable[str]:
+    for task in report["tasks"]:
+        for headline in task["headlines"]:
+            yield f"**{markdown(headline['claim'])}**"
+            yield markdown(headline["detail"])
+        for warning in task["warnings"]:
+            yield f"> **Mind:** {markdown(warning)}"
+
+
+def _scores(task: Report) -> Iterable[str]:
+    yield from _table(score_tables.scores(task))
+    yield from _table(score_tables.comparisons(task))
+    yield from _table(score_tables.all_metrics(task))
+
+
+def _pretraining(report: Report) -> Iterable[str]:
+    for run in report["pretraining"]:
+        yield f"## Pretraining {markdown(run['fingerprint'])}"
+        if run["missing"]:
+            yield f"No curves: {markdown(run['missing'])}."
+            continue
+        facts = (
+            f"{numbers.count(run['global_step'])} steps",
+            f"{numbers.size(run['num_parameters'])} parameters",
+            f"{numbers.size(run['tokens_per_second'])} tokens a second",
+            numbers.duration(run["train_seconds"]),
+        )
+        yield ", ".join(facts) + "."
+        for chart in run["charts"]:
+            yield f"{markdown(chart['title'])}, training loss: {_ends(chart['smoothed'] or chart['raw'])}"
+        yield from _table(score_tables.measurements(run))
+
+
+def _mistakes(task: Report) -> Iterable[str]:
+    systems = task["systems"]
+    for system in dict.fromkeys((0, len(systems) - 1)):
+        yield from _confusion(task, systems[system])
+    found = task["mistakes"]
+    if not found:
+        return
+    wrong = numbers.plural(found["in_all"], "text")
+    some = f" with every seed, {numbers.count(found['in_some'])} with some" if found["seeds"] > 1 else ""
+    yield f"{markdown(found['model'])} got {wrong} of {numbers.count(found['examples'])} wrong{some}."
+    if found["texts_missing"]:
+        yield f"Texts are not shown: {markdown(found['texts_missing'])}."
+    columns = [Column(title, False) for title in ("id", "predicted", "gold", "text")]
+    columns[2:2] = [Column("sure"), Column("seeds")]
+    rows = [
+        Row(
+            [
+                one["id"],
+                ", ".join([one["predicted"], *one["also_predicted"]]),
+                numbers.share(one["probability"]),
+                f"{one['wrong_in']} of {found['seeds']}",
+                one["gold"],
+                numbers.MISSING if one["text"] is None else one["text"],
+            ]
+        )
+        for one in found["shown"]
+    ]
+    if rows:
+        yield from _table(Table(f"{task['name']}: the most confident mistakes", columns, rows))
+
+
+def _confusion(task: Report, system: Report) -> Iterable[str]:
+    counts, labels = system["confusion"], task["labels"]
+    if not counts:
+        return
+    if len(labels) > mistakes.MOST_MATRIX_LABELS:
+        yield from _table(score_tables.confusion_pairs(task, system, mistakes.confusions(counts, labels)))
+        return
+    seeds = len(system["seeds"])
+    caption = f"{system['model']}: gold (rows) by predicted (columns){f', mean of {seeds} seeds' if seeds > 1 else ''}"
+    rows = [Row([label, *(numbers.count(round(n, 1)) for n in row)]) for label, row in zip(labels, counts, strict=True)]
+    yield from _table(Table(caption, [Column("gold", False), *map(Column, labels)], rows))
+
+
+def _data(data: Report) -> Iterable[str]:
+    for make, key in (
+        (data_tables.corpus, "corpora"),
+        (data_tables.task_rows, "tasks"),
+        (data_tables.tokenizer, "tokenizers"),
+        (data_tables.token_store, "token_stores"),
+    ):
+        for one in data[key]:
+            yield from _table(make(one))
+    if not any(data.values()):
+        yield "The report was given none of this."
+
+
+def _table(table: Table | None) -> Iterable[str]:
+    """A caption, the table, and its notes as a list."""
+    if table is None:
+        return
+    yield f"**{markdown(table.caption)}**"
+    head = _line(column.title for column in table.columns)
+    rule = "| " + " | ".join("---:" if column.numeric else "---" for column in table.columns) + " |"
+    yield "\n".join([head, rule, *(_line(row.cells) for row in table.rows)])
+    if table.notes:
+        yield "\n".join(f"- {markdown(note)}" for note in table.notes)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(markdown(str(cell)) for cell in cells) + " |"
+
+
+def _ends(points: Sequence[Sequence[Any]]) -> str:
+    """First value, shape and last value of a series."""
+    values = [value for _, value in points if value is not None]
+    if not values:
+        return numbers.MISSING
+    width = min(len(values), _SPARKLINE_WIDTH)
+    chosen = [values[round(i * (len(values) - 1) / max(width - 1, 1))] for i in range(width)]
+    low, high = min(chosen), max(chosen)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    shape = "".join(_BLOCKS[round((value - low) * scale)] for value in chosen)
+    return f"{numbers.number(values[0])} {shape} {numbers.number(values[-1])}"

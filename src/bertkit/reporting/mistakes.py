@@ -1,0 +1,86 @@
+"""The examples that went wrong, the most confident mistakes first."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertkit.reporting.scores import System
+from bertkit.reporting.visible_text import excerpt
+
+TEXT_LIMIT = 300
+# Above this many labels a matrix is no longer read; the most frequent confusions are listed instead.
+MOST_MATRIX_LABELS = 12
+
+
+def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict[str, Any]:
+    """The mistakes of a system over its seeds, as plain JSON.
+
+    Args:
+        texts: id to text; None where the report was not given the task's data.
+        limit: how many examples to show.
+
+    Returns:
+        `seeds`, `examples`; how many texts were wrong `in_all` seeds and `in_some`; the `shown` ones, ordered by the
+        probability that their wrong answer got, averaged over all seeds.
+    """
+    by_id: dict[str, list[Mapping[str, Any]]] = {}
+    for run in system.runs:
+        for row in run.predictions:
+            by_id.setdefault(str(row["id"]), []).append(row)
+    wrong = [found for id, rows in by_id.items() if (found := _mistake(id, rows))]
+    wrong.sort(key=lambda mistake: (-mistake["weight"], mistake["id"]))
+    seeds = len(system.runs)
+    return {
+        "model": system.name,
+        "seeds": seeds,
+        "examples": len(by_id),
+        "in_all": sum(mistake["wrong_in"] == seeds for mistake in wrong),
+        "in_some": sum(mistake["wrong_in"] < seeds for mistake in wrong),
+        "texts_missing": None if texts is not None else "the report was not given the task's data (input task_data)",
+        "shown": [{**mistake, **_text(texts, mistake["id"])} for mistake in wrong[:limit]],
+    }
+
+
+def confusions(counts: Sequence[Sequence[float]], labels: Sequence[str], *, limit: int = 15) -> list[dict[str, Any]]:
+    """The most frequent pairs of gold and wrongly predicted label, for tasks with too many labels for a matrix."""
+    pairs = [
+        {"gold": labels[i], "predicted": labels[j], "count": value, "of_gold": value / sum(row)}
+        for i, row in enumerate(counts)
+        for j, value in enumerate(row)
+        if i != j and value
+    ]
+    return sorted(pairs, key=lambda pair: -pair["count"])[:limit]
+
+
+def _mistake(id: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """One example's wrong answers over all seeds; None if there are none."""
+    wrong = [row for row in rows if row["predicted"] != row["gold"]]
+    if not wrong:
+        return None
+    answers = Counter(str(row["predicted"]) for row in wrong)
+    # The first of equally frequent answers, as the rows come by seed.
+    predicted = answers.most_common(1)[0][0]
+    given = [_probability(row) for row in wrong if row["predicted"] == predicted]
+    known = [p for p in given if p is not None]
+    return {
+        "id": id,
+        "gold": str(rows[0]["gold"]),
+        "predicted": predicted,
+        "also_predicted": [answer for answer in answers if answer != predicted],
+        "probability": sum(known) / len(known) if known else None,
+        "wrong_in": len(wrong),
+        "weight": sum(_probability(row) or 0.0 for row in wrong) / len(rows),
+    }
+
+
+def _probability(row: Mapping[str, Any]) -> float | None:
+    """What the predicted label was given."""
+    value = (row.get("scores") or {}).get(row["predicted"])
+    return None if value is None else float(value)
+
+
+def _text(texts: Mapping[str, str] | None, id: str) -> dict[str, Any]:
+    text = None if texts is None else texts.get(id)
+    if text is None:
+        return {"text": None, "characters": None}
+    return {"text": excerpt(text, limit=TEXT_LIMIT), "characters": len(text)}

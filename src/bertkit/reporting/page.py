@@ -1,0 +1,68 @@
+"""`report.html` from `report.json`: one file, no script, nothing loaded from anywhere."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bertkit.reporting import data_tables, figures, mistakes, numbers, score_tables
+from bertkit.reporting.visible_text import visible
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page of a report that `collect` made. The same report gives the same bytes."""
+    return _environment().get_template("page.html.j2").render(report=report) + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    """Every value is escaped, and its control characters are spelled out, wherever a template prints one."""
+    environment = Environment(
+        loader=PackageLoader("bertkit.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.globals |= {
+        "score_tables": score_tables,
+        "data_tables": data_tables,
+        "figures": figures,
+        "mistakes": mistakes,
+        "numbers": numbers,
+        "matrix": matrix,
+    }
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    return value if isinstance(value, Markup) else visible(str(value))
+
+
+def matrix(task: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A confusion matrix's cells with their share of the row; None where there is none or it would be too large."""
+    counts, labels = system["confusion"], task["labels"]
+    if not counts or len(labels) > mistakes.MOST_MATRIX_LABELS:
+        return None
+    per_label = system["per_label"]
+    rows = []
+    for i, (label, row) in enumerate(zip(labels, counts, strict=True)):
+        total = sum(row)
+        cells = [
+            {
+                "text": numbers.count(round(value, 1)),
+                "share": round(value / total, 3) if total else 0,
+                "kind": "right" if i == j else "wrong" if value else "zero",
+            }
+            for j, value in enumerate(row)
+        ]
+        rows.append({"label": label, "cells": cells, "recall": numbers.score("accuracy", per_label[label]["recall"])})
+    return {
+        "labels": labels,
+        "rows": rows,
+        "precision": [numbers.score("accuracy", per_label[label]["precision"]) for label in labels],
+        "upright": sum(len(str(label)) for label in labels) > 36,
+    }

@@ -1,0 +1,245 @@
+"""Scored runs to one line a model: runs that differ in their seed alone belong together."""
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bertkit.artifacts import Metrics, Model
+from bertkit.errors import DataError
+from bertkit.evaluation import confusion as matrix
+from bertkit.evaluation.intervals import bootstrap_interval
+
+# Metrics that a confusion matrix decides, as functions of a stack of them.
+_OF_CONFUSION = {
+    "accuracy": matrix.accuracy,
+    "macro_f1": lambda counts: matrix.average_f1(counts, "macro"),
+    "micro_f1": lambda counts: matrix.average_f1(counts, "micro"),
+    "weighted_f1": lambda counts: matrix.average_f1(counts, "weighted"),
+    "matthews_correlation": matrix.matthews_correlation,
+}
+# Of a run's settings, those that name it or that runs of one model may differ in.
+_NOT_SETTINGS = ("seed", "name")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One scored model: `metrics.json`, its predictions, and how the model was made, where that is known."""
+
+    fingerprint: str
+    scores: dict[str, Any]
+    predictions: list[dict[str, Any]]
+    settings: dict[str, Any] | None = None
+    inputs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int | None:
+        seed: int | None = self.scores.get("seed")
+        return seed
+
+
+@dataclass(frozen=True)
+class System:
+    """The runs of one model on one split, by seed."""
+
+    name: str
+    runs: list[Run]
+
+    def mean(self, metric: str) -> float | None:
+        """The mean over seeds; None where a run has no value."""
+        values = [run.scores["metrics"].get(metric) for run in self.runs]
+        return None if any(value is None for value in values) else statistics.fmean(values)
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """The systems that were scored on one split of one task, the best first."""
+
+    task: str
+    kind: str
+    split: str
+    data: str | None
+    n: int
+    primary: str
+    labels: list[str]
+    systems: list[System]
+
+
+def read_run(metrics: Metrics, models: Mapping[str, Model]) -> Run:
+    """The run in `metrics`; `models` by fingerprint say how its model was made."""
+    manifest = metrics.manifest
+    made_from = manifest.get("identity", {}).get("inputs", {}).get("model")
+    model = models.get(made_from) if isinstance(made_from, str) else None
+    identity = model.manifest.get("identity", {}) if model else {}
+    return Run(
+        fingerprint=metrics.fingerprint,
+        scores=metrics.read_json("metrics.json"),
+        predictions=metrics.predictions(),
+        settings={k: v for k, v in identity.get("config", {}).items() if k not in _NOT_SETTINGS} if model else None,
+        inputs=dict(identity.get("inputs", {})),
+    )
+
+
+def scoreboards(runs: Sequence[Run]) -> list[Scoreboard]:
+    """Group `runs` by task, split and data, then by model, in the order they were given.
+
+    Raises:
+        DataError: two runs of what looks like one model have the same seed.
+    """
+    groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    for run in {run.fingerprint: run for run in runs}.values():
+        groups[tuple(run.scores.get(key) for key in ("task", "split", "data"))].append(run)
+    return [_scoreboard(group) for group in groups.values()]
+
+
+def _scoreboard(runs: list[Run]) -> Scoreboard:
+    first = runs[0].scores
+    systems = _systems(runs)
+    primary = first["primary"]
+    return Scoreboard(
+        task=first["task"],
+        kind=first["kind"],
+        split=first["split"],
+        data=first.get("data"),
+        n=first["n"],
+        primary=primary,
+        labels=list(first.get("labels", [])),
+        # Losses among the metrics are better when lower, but none of them is anybody's primary one.
+        systems=sorted(systems, key=lambda system: -(system.mean(primary) or 0.0)),
+    )
+
+
+def _systems(runs: list[Run]) -> list[System]:
+    by_name: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        by_name[run.scores["model"]][json.dumps(run.settings, sort_keys=True)].append(run)
+    systems = []
+    for name, groups in by_name.items():
+        for group in groups.values():
+            others = [other[0] for other in groups.values() if other is not group]
+            suffix = f" ({_told_apart(group[0], others)})" if others else ""
+            systems.append(System(name + suffix, _by_seed(name, group)))
+    return systems
+
+
+def _by_seed(name: str, runs: list[Run]) -> list[Run]:
+    seeds = [run.seed for run in runs]
+    if len(set(seeds)) < len(seeds):
+        repeated = next(seed for seed in seeds if seeds.count(seed) > 1)
+        raise DataError(
+            f"two runs are called {name!r} and have the seed {repeated}",
+            where=", ".join(run.fingerprint for run in runs if run.seed == repeated),
+            remedy="Give each model a name of its own (finetune's `name`), and the report its `models`.",
+        )
+    return sorted(runs, key=lambda run: (run.seed is not None, run.seed or 0))
+
+
+def _told_apart(run: Run, others: Sequence[Run]) -> str:
+    """The settings in which `run` differs from other runs of the same name."""
+    differing = {key: value for other in others for key, (value, _) in setting_differences(run, other).items()}
+    return ", ".join(f"{key}={json.dumps(value)}" for key, value in sorted(differing.items())) or "settings unknown"
+
+
+def setting_differences(a: Run, b: Run) -> dict[str, tuple[Any, Any]]:
+    """The settings, and the inputs they started from, in which two runs' models differ."""
+    mine = {**(a.settings or {}), **a.inputs}
+    yours = {**(b.settings or {}), **b.inputs}
+    return {
+        key: (mine.get(key), yours.get(key))
+        for key in sorted(mine.keys() | yours.keys())
+        if mine.get(key) != yours.get(key)
+    }
+
+
+# --- figures of a system ---------------------------------------------------------------------------------------
+
+
+def describe(system: System, board: Scoreboard) -> dict[str, Any]:
+    """A system's figures as plain JSON: every metric over seeds, the primary one's interval, cost, counts by label."""
+    runs = [run.scores for run in system.runs]
+    names = list(dict.fromkeys(name for run in runs for name in run["metrics"]))
+    interval, why_none = _interval(system, board)
+    return {
+        "model": system.name,
+        "seeds": [run.seed for run in system.runs],
+        "metrics": {name: over_seeds(name, runs) for name in names},
+        "interval": interval,
+        "interval_missing": why_none,
+        "parameters": runs[0].get("parameters"),
+        "train_seconds": _mean([run.get("train_seconds") for run in runs]),
+        "predict_seconds": _mean([run.get("predict_seconds") for run in runs]),
+        "truncated": runs[0].get("truncated"),
+        "confusion": _mean_matrix([run.get("confusion_matrix") for run in runs]),
+        "per_label": _mean_per_label([run.get("per_label", {}) for run in runs], board.labels),
+        "runs": [
+            {"seed": run.seed, "fingerprint": run.fingerprint, board.primary: run.scores["metrics"].get(board.primary)}
+            for run in system.runs
+        ],
+        "notes": list(dict.fromkeys(note for run in runs for note in run.get("notes", []))),
+    }
+
+
+def over_seeds(metric: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean, sample standard deviation, least and greatest value of a metric; `missing` says why there is none."""
+    values = [run["metrics"].get(metric) for run in runs]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        reasons = [run.get("undefined", {}).get(metric) for run in runs]
+        reason = next((reason for reason in reasons if reason), "not measured")
+        return {"mean": None, "sd": None, "min": None, "max": None, "values": values, "missing": reason}
+    return {
+        "mean": statistics.fmean(known),
+        "sd": statistics.stdev(known) if len(known) > 1 else None,
+        "min": min(known),
+        "max": max(known),
+        "values": values,
+    }
+
+
+def _interval(system: System, board: Scoreboard) -> tuple[list[float] | None, str | None]:
+    """The bootstrap interval over test examples of the primary metric, averaged over seeds."""
+    if len(system.runs) == 1:
+        found = system.runs[0].scores.get("intervals", {}).get(board.primary)
+        return (list(found), None) if found else (None, "the resamples leave the metric undefined")
+    metric = _OF_CONFUSION.get(board.primary)
+    if metric is None:
+        return None, f"no interval over several seeds is known for {board.primary}"
+    by_id = [{row["id"]: row for row in run.predictions} for run in system.runs]
+    if any(rows.keys() != by_id[0].keys() for rows in by_id[1:]):
+        return None, "the seeds were not scored on the same examples"
+    index = {label: i for i, label in enumerate(board.labels)}
+    gold = np.array([index[row["gold"]] for row in by_id[0].values()], dtype=np.int64)
+    predicted = [np.array([index[rows[id]["predicted"]] for id in by_id[0]], dtype=np.int64) for rows in by_id]
+
+    def mean_over_seeds(drawn: matrix.Ints) -> matrix.Floats:
+        labels = len(board.labels)
+        values = [metric(matrix.confusion_matrix(gold[drawn], seed[drawn], labels=labels)) for seed in predicted]
+        return np.asarray(np.mean(values, axis=0), dtype=np.float64)
+
+    ends = bootstrap_interval(mean_over_seeds, len(gold))
+    return (list(ends), None) if ends else (None, "the resamples leave the metric undefined")
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _mean_matrix(matrices: Sequence[list[list[int]] | None]) -> list[list[float]] | None:
+    known = [rows for rows in matrices if rows]
+    means: list[list[float]] | None = np.mean(known, axis=0).tolist() if known else None
+    return means
+
+
+def _mean_per_label(runs: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    return {
+        label: {
+            name: _mean([run.get(label, {}).get(name) for run in runs])
+            for name in ("precision", "recall", "f1", "support")
+        }
+        for label in labels
+    }
