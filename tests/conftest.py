@@ -57,7 +57,7 @@ stages:
     stage: pretrain
     inputs: {{data: pretrain_data, tokenizer: tokenizer}}
     config:
-      model: {{num_hidden_layers: 1, hidden_size: 32, intermediate_size: 64}}
+      model: {{num_hidden_layers: 1, hidden_size: 32, intermediate_size: 64, initializer_range: 0.1}}
       max_seq_length: 48
       train_batch_size: 8
       micro_batch_size: 4
@@ -70,9 +70,9 @@ stages:
     stage: task_data
     config: {{source: {{format: jsonl, train: "{folder}/train.jsonl", test: "{folder}/test.jsonl"}}, name: topic}}
   topic: {{stage: finetune, inputs: {{data: topic_data, start: pretrain}}, seeds: [1, 2], config:
-    {{max_seq_length: 32, train_batch_size: 8, num_train_epochs: 2, learning_rate: 3e-3}}}}
+    {{max_seq_length: 32, train_batch_size: 8, num_train_epochs: 6, learning_rate: 3e-3}}}}
   topic_random: {{stage: finetune, inputs: {{data: topic_data, start: pretrain}}, seeds: [1, 2], config:
-    {{max_seq_length: 32, train_batch_size: 8, num_train_epochs: 2, learning_rate: 3e-3, init: random}}}}
+    {{max_seq_length: 32, train_batch_size: 8, num_train_epochs: 6, learning_rate: 3e-3, init: random}}}}
   topic_eval: {{stage: evaluate, inputs: {{model: topic, data: topic_data}}}}
   topic_random_eval: {{stage: evaluate, inputs: {{model: topic_random, data: topic_data}}}}
   report:

@@ -78,7 +78,7 @@ def recipe(name: str, *arguments: object, **environment: str) -> "subprocess.Com
 
 
 SMALL = [
-    "model.num_hidden_layers=1", "model.hidden_size=32", "model.intermediate_size=64", "max_seq_length=48",
+    "model.num_hidden_layers=1", "model.hidden_size=32", "model.intermediate_size=64", "model.initializer_range=0.1", "max_seq_length=48",
     "train_batch_size=8", "micro_batch_size=4", "max_steps=12", "eval_steps=6", "logging_steps=2", "learning_rate=5e-3",
 ]  # fmt: skip
 

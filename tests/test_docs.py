@@ -1,0 +1,116 @@
+"""What the documents say exists."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from bertkit import stages
+from bertkit.artifacts import ARTIFACTS
+from bertkit.cli import app
+from bertkit.config import Layer
+from bertkit.pipeline.spec import find_home, read_pipeline
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+# Fenced blocks, with lines that end in a backslash joined.
+BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"```\n(.*?)```", README, re.DOTALL)]
+COMMANDS = [
+    line
+    for block in BLOCKS
+    for line in block.splitlines()
+    if re.match(r"(\w+=\w+ )*(bertkit|python|accelerate|make) ", line)
+]
+ENTRIES = read_pipeline(REPOSITORY / "pipelines" / "quickstart.yaml", Layer({})).entries
+OVERRIDE = re.compile(r"^([a-z_]+(?:\.[a-z_0-9]+)*)=")
+
+
+def fields(config: Any, path: list[str]) -> bool:
+    """Whether `path` leads to a field of a config, in any member where a field is a union."""
+    from bertkit.config import _field_names
+
+    return path[-1] in _field_names(config, tuple(path[:-1]))
+
+
+def check_override(argument: str, stage_name: str | None) -> None:
+    found = OVERRIDE.match(argument)
+    if not found:
+        return
+    path = found[1].split(".")
+    if stage_name is None:
+        assert path[0] in ENTRIES, argument
+        stage_name, path = ENTRIES[path[0]].stage, path[1:]
+        if path[0] in ("preset", "seeds", "launch"):
+            return
+    assert fields(stages.load(stage_name).config, path), argument
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 10
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_names_what_exists(command: str) -> None:
+    words = [word for word in shlex.split(command, comments=True) if word not in ("[STAGE.key.path=value", "...]")]
+    while "=" in words[0]:
+        words.pop(0)
+    program, arguments = words[0], words[1:]
+    stage_name = None
+    if program == "make":
+        assert re.search(rf"^{arguments[0]}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+        return
+    if program == "bertkit":
+        commands = get_command(app).commands  # type: ignore[attr-defined]
+        assert arguments[0] in commands
+        known = {option for parameter in commands[arguments[0]].params for option in parameter.opts}
+        flags = {word.strip("[]") for word in arguments if word.strip("[").startswith("--")}
+        assert flags <= known, flags - known
+    else:
+        (recipe,) = [word for word in arguments if word.startswith("recipes/")]
+        assert (REPOSITORY / recipe).is_file()
+        stage_name = Path(recipe).stem
+        if "--config" in arguments:
+            preset = arguments[arguments.index("--config") + 1]
+            assert (REPOSITORY / "recipes" / "presets" / stage_name / f"{preset}.yaml").is_file()
+    for word in arguments:
+        if not word.startswith("-") and word.partition("=")[0] not in (
+            "data",
+            "tokenizer",
+            "start",
+            "model",
+            "metrics",
+        ):
+            check_override(word, stage_name)
+
+
+def test_settings_named_in_the_text_exist() -> None:
+    named = re.findall(r"`((?:corpus|tokenizer|pretrain|topic_data|topic_bert)\.[a-z_.0-9]+)(?:=[^`]*)?`", README)
+    assert len(named) >= 8
+    for name in named:
+        check_override(f"{name}=", None)
+
+
+def test_the_table_of_stages_is_complete() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| `(\w+)`", README, re.MULTILINE)
+    table = {name: artifact for name, _, artifact in rows if name in stages.NAMES}
+    assert table == {name: stages.load(name).output.__name__ for name in stages.NAMES}
+    assert set(table.values()) <= set(ARTIFACTS)
+
+
+def test_files_that_are_linked_exist() -> None:
+    linked = re.findall(r"\]\(((?!http)[^)#]+)\)", README)
+    assert linked
+    for name in linked:
+        assert (REPOSITORY / name).is_file(), name
+
+
+def test_no_placeholder_is_left() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        assert "@@" not in (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def test_the_repository_is_found_from_a_pipeline() -> None:
+    assert find_home(REPOSITORY / "pipelines") == REPOSITORY
