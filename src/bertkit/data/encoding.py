@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertkit.data.batching import Arrays, GlobalBatch, deal, epoch_batches, pad_rows
 from bertkit.data.pretraining import SpecialIds
+from bertkit.text.vocabulary import read_vocabulary
+from bertkit.text.wordpiece import load_encode
 
 Ints = NDArray[np.int64]
 Encode = Callable[[list[str]], list[list[int]]]
@@ -81,3 +84,10 @@ def encode_texts(
             truncated += len(ids) > room
             rows.append(np.array([special.cls, *ids[:room], special.sep], dtype=np.int64))
     return EncodedTexts(rows, np.array(labels, dtype=np.int64), truncated, special.pad)
+
+
+def encode_for(folder: Path, texts: list[str], labels: list[int], *, max_seq_length: int) -> EncodedTexts:
+    """As `encode_texts`, with the tokenizer that lies in a model's folder."""
+    vocabulary = read_vocabulary(folder)
+    special = SpecialIds(vocabulary.cls, vocabulary.sep, vocabulary.pad)
+    return encode_texts(texts, labels, load_encode(folder), special, max_seq_length=max_seq_length)

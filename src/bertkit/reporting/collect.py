@@ -47,7 +47,8 @@ def collect(
         "fine_tuning": [accounts.fine_tuning(one) for one in models],
         "made": accounts.made([*corpus, *tokenizer, *pretrain_data, *pretrain, *task_data, *models, *metrics]),
     }
-    return _finite(report)
+    finite: dict[str, Any] = _finite(report)
+    return finite
 
 
 def _task(board: scores.Scoreboard, data: TaskData | None, examples: int) -> dict[str, Any]:

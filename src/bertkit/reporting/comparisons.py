@@ -47,19 +47,24 @@ def headlines(task: dict[str, Any]) -> list[dict[str, Any]]:
 def warnings(task: dict[str, Any]) -> list[str]:
     """What a reader should know before believing the scores."""
     found, base = [], task["majority"]
-    for system in task["systems"]:
-        accuracy = system["metrics"].get("accuracy", {}).get("mean")
-        low = system["interval"][0] if task["primary"] == "accuracy" and system["interval"] else accuracy
-        if base and low is not None and low <= base["share"]:
-            found.append(
-                f"{system['model']} is no better, within its interval, than always answering “{base['label']}” "
-                f"({numbers.share(base['share'])} of the texts): a comparison with it says little."
-            )
+    if unlearnt := [system["model"] for system in task["systems"] if base and _unlearnt(system, task)]:
+        are = "are" if len(unlearnt) > 1 else "is"
+        found.append(
+            f"{' and '.join(unlearnt)} {are} no better, within the interval, than always answering “{base['label']}” "
+            f"({numbers.share(base['share'])} of the texts): a comparison says little."
+        )
     if len({len(system["seeds"]) for system in task["systems"]}) > 1:
         found.append("The models were not run with the same number of seeds.")
     if len(task["comparisons"]) > 1:
         found.append("The intervals of differences are not corrected for making several comparisons.")
     return found
+
+
+def _unlearnt(system: dict[str, Any], task: dict[str, Any]) -> bool:
+    """Whether the accuracy, or its interval's lower end, is no higher than the most frequent label's share."""
+    interval = system["interval"] if task["primary"] == "accuracy" else None
+    low = interval[0] if interval else system["metrics"].get("accuracy", {}).get("mean")
+    return low is not None and low <= task["majority"]["share"]
 
 
 def _compare(board: Scoreboard, best: System, other: System) -> dict[str, Any]:

@@ -17,6 +17,7 @@ PATH_WIDTH = 1000
 _LABEL_DISTANCE = 16
 # With more measurements than this, a dot on each of them would hide the line.
 _MOST_DOTS = 40
+_NARROWEST = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,9 @@ def line_chart(chart: Mapping[str, Any], *, last_step: int | None = None) -> Lin
     steps = [step for step, _ in (*raw, *heldout)]
     end = max(last_step or 0, *steps, 1)
     values = [value for _, value in (*raw, *heldout) if value is not None]
-    levels = round_ticks(min(values, default=0.0), max(values, default=1.0))
-    if reference and levels[0] > reference["value"]:
-        levels = round_ticks(reference["value"], levels[-1])
-    elif reference and levels[-1] < reference["value"]:
-        levels = round_ticks(levels[0], reference["value"])
+    if reference:
+        values.append(reference["value"])
+    levels = round_ticks(*_not_too_narrow(min(values, default=0.0), max(values, default=1.0)))
 
     def y(value: float) -> float:
         return round(HEIGHT * (levels[-1] - value) / (levels[-1] - levels[0]), 1)
@@ -162,6 +161,12 @@ def _values(system: Mapping[str, Any], metric: str) -> list[float]:
     value = system["metrics"].get(metric) or {}
     known = [value.get("mean"), *value.get("values", []), *(system["interval"] or [])]
     return [one for one in known if one is not None]
+
+
+def _not_too_narrow(low: float, high: float) -> tuple[float, float]:
+    """A range of at least a tenth of its top, so that noise about a constant does not look like a trend."""
+    missing = max(abs(high) * _NARROWEST - (high - low), 0.0)
+    return low - missing / 2, high + missing / 2
 
 
 def _path(points: Sequence[Sequence[Any]], end: float, y: Any) -> str:

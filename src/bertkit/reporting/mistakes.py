@@ -43,7 +43,7 @@ def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict
 
 def confusions(counts: Sequence[Sequence[float]], labels: Sequence[str], *, limit: int = 15) -> list[dict[str, Any]]:
     """The most frequent pairs of gold and wrongly predicted label, for tasks with too many labels for a matrix."""
-    pairs = [
+    pairs: list[dict[str, Any]] = [
         {"gold": labels[i], "predicted": labels[j], "count": value, "of_gold": value / sum(row)}
         for i, row in enumerate(counts)
         for j, value in enumerate(row)

@@ -47,7 +47,6 @@ def matrix(task: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, Any]
     counts, labels = system["confusion"], task["labels"]
     if not counts or len(labels) > mistakes.MOST_MATRIX_LABELS:
         return None
-    per_label = system["per_label"]
     rows = []
     for i, (label, row) in enumerate(zip(labels, counts, strict=True)):
         total = sum(row)
@@ -59,10 +58,14 @@ def matrix(task: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, Any]
             }
             for j, value in enumerate(row)
         ]
-        rows.append({"label": label, "cells": cells, "recall": numbers.score("accuracy", per_label[label]["recall"])})
+        rows.append({"label": label, "cells": cells, "recall": _percent(row[i], total)})
     return {
         "labels": labels,
         "rows": rows,
-        "precision": [numbers.score("accuracy", per_label[label]["precision"]) for label in labels],
+        "precision": [_percent(counts[j][j], sum(row[j] for row in counts)) for j in range(len(labels))],
         "upright": sum(len(str(label)) for label in labels) > 36,
     }
+
+
+def _percent(part: float, whole: float) -> str:
+    return numbers.score("accuracy", part / whole if whole else None)

@@ -174,7 +174,6 @@ def describe(system: System, board: Scoreboard) -> dict[str, Any]:
         "predict_seconds": _mean([run.get("predict_seconds") for run in runs]),
         "truncated": runs[0].get("truncated"),
         "confusion": _mean_matrix([run.get("confusion_matrix") for run in runs]),
-        "per_label": _mean_per_label([run.get("per_label", {}) for run in runs], board.labels),
         "runs": [
             {"seed": run.seed, "fingerprint": run.fingerprint, board.primary: run.scores["metrics"].get(board.primary)}
             for run in system.runs
@@ -233,13 +232,3 @@ def _mean_matrix(matrices: Sequence[list[list[int]] | None]) -> list[list[float]
     known = [rows for rows in matrices if rows]
     means: list[list[float]] | None = np.mean(known, axis=0).tolist() if known else None
     return means
-
-
-def _mean_per_label(runs: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    return {
-        label: {
-            name: _mean([run.get(label, {}).get(name) for run in runs])
-            for name in ("precision", "recall", "f1", "support")
-        }
-        for label in labels
-    }

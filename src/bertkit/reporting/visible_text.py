@@ -8,9 +8,9 @@ _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-# ASCII characters that can mean something in Markdown or HTML, wherever they stand in a line. The stop is one after
-# `www`, which GitHub would make a link.
-_MARKUP = re.compile(r"[!#$&*:<=>@\[\\\]^_`{|}~]|(?<=[wW])\.")
+# ASCII characters that can mean something in Markdown or HTML, wherever they stand in a line: always, but for `_`
+# within a word and `:` before white space, which every sentence has; the stop is one after `www`, which makes a link.
+_MARKUP = re.compile(r"[!#$&*<=>@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?!\s|$)|(?<=[wW])\.")
 # These mean something at the start of a line only: lists, rules.
 _LINE_START = re.compile(r"[-+]|\d{1,9}(?=[.)](?:\s|$))")
 
@@ -27,9 +27,9 @@ def markdown(text: str) -> str:
     GitHub would turn into a mention or a mail address after that.
     """
     text = visible(text).strip()
-    started = _LINE_START.match(text)
-    head = f"&#{ord(text[0])};" if started else ""
-    return head + _MARKUP.sub(_reference, text[bool(started) :])
+    escaped = _MARKUP.sub(_reference, text)
+    # What `_LINE_START` finds is no character of `_MARKUP`, so it still stands first.
+    return f"&#{ord(text[0])};{escaped[1:]}" if _LINE_START.match(text) else escaped
 
 
 def excerpt(text: str, *, limit: int) -> str:

@@ -99,24 +99,15 @@ def _predict(
     """Probabilities, shape (rows, labels), and how many texts were cut."""
     import torch
 
-    from bertkit.data.encoding import encode_texts
-    from bertkit.data.pretraining import SpecialIds
+    from bertkit.data.encoding import encode_for
     from bertkit.models import bert
-    from bertkit.text.vocabulary import read_vocabulary
-    from bertkit.text.wordpiece import load_encoder
     from bertkit.training import processes
     from bertkit.training.prediction import predict_logits
 
     processes.pin_threads(config.num_threads, 1)
     device = processes.make_accelerator(config.device, "no").device
     network = bert.ClassificationLoss(bert.load_classifier(model.path)).to(device)
-    encoder, vocabulary = load_encoder(model.path), read_vocabulary(model.path)
-    texts = encode_texts(
-        [row["text"] for row in rows],
-        [0] * len(rows),
-        lambda texts: [e.ids for e in encoder.encode_batch_fast(texts, add_special_tokens=False)],
-        SpecialIds(vocabulary.cls, vocabulary.sep, vocabulary.pad),
-        max_seq_length=predictor["max_seq_length"],
-    )
-    logits = predict_logits(network, network.logits, texts, batch_size=config.eval_batch_size, device=device)
-    return torch.from_numpy(logits).double().softmax(-1).numpy(), texts.truncated
+    texts = [row["text"] for row in rows]
+    encoded = encode_for(model.path, texts, [0] * len(texts), max_seq_length=predictor["max_seq_length"])
+    logits = predict_logits(network, network.logits, encoded, batch_size=config.eval_batch_size, device=device)
+    return torch.from_numpy(logits).double().softmax(-1).numpy(), encoded.truncated

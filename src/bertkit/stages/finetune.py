@@ -132,26 +132,22 @@ def _check_task(data: TaskData) -> dict[str, Any]:
 
 
 def _encode(config: FinetuneConfig, data: TaskData, start: Checkpoint, split: str) -> "EncodedTexts":
-    from bertkit.data.encoding import encode_texts
-    from bertkit.data.pretraining import SpecialIds
+    from bertkit.data.encoding import encode_for
     from bertkit.models.bert import check_ids, require_bert
     from bertkit.text.vocabulary import read_vocabulary
-    from bertkit.text.wordpiece import load_encoder
 
-    vocabulary, model = read_vocabulary(start.path), require_bert(start.path)
-    check_ids(vocabulary.size, model["vocab_size"], start.path)
+    model = require_bert(start.path)
+    check_ids(read_vocabulary(start.path).size, model["vocab_size"], start.path)
     if config.max_seq_length > model["max_position_embeddings"]:
         raise ConfigError(
             f"max_seq_length {config.max_seq_length} is over the model's {model['max_position_embeddings']} positions",
             where=str(start.path),
         )
-    encoder = load_encoder(start.path)
-    task_rows = data.rows(split)
+    rows = data.rows(split)
     label_ids = {label: i for i, label in enumerate(data.task["labels"])}
-    return encode_texts(
-        [row["text"] for row in task_rows],
-        [label_ids[row["label"]] for row in task_rows],
-        lambda texts: [e.ids for e in encoder.encode_batch_fast(texts, add_special_tokens=False)],
-        SpecialIds(vocabulary.cls, vocabulary.sep, vocabulary.pad),
+    return encode_for(
+        start.path,
+        [row["text"] for row in rows],
+        [label_ids[row["label"]] for row in rows],
         max_seq_length=config.max_seq_length,
     )

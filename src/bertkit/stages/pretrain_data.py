@@ -17,14 +17,10 @@ def pretrain_data(config: PretrainDataConfig, corpus: Corpus, tokenizer: Tokeniz
     """Tokenize a corpus once, into flat files that pretraining maps into memory."""
     from bertkit.data.token_store import token_dtype, write_split
     from bertkit.text.vocabulary import read_vocabulary
-    from bertkit.text.wordpiece import load_encoder
+    from bertkit.text.wordpiece import load_encode
 
-    encoder = load_encoder(tokenizer.path)
+    encode = load_encode(tokenizer.path)
     vocabulary = read_vocabulary(tokenizer.path)
-
-    def encode(sentences: list[str]) -> list[list[int]]:
-        return [e.ids for e in encoder.encode_batch_fast(sentences, add_special_tokens=False)]
-
     counts = {
         split: write_split(out, split, corpus.documents(split), encode, vocab_size=vocabulary.size)
         for split in ("train", "heldout")

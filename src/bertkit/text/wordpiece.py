@@ -210,3 +210,9 @@ def load_encoder(path: Path) -> Tokenizer:
     encoder.no_truncation()
     encoder.no_padding()
     return encoder
+
+
+def load_encode(path: Path) -> Callable[[list[str]], list[list[int]]]:
+    """A function from texts to their ids, with the encoder of `load_encoder`."""
+    encoder = load_encoder(path)
+    return lambda texts: [encoding.ids for encoding in encoder.encode_batch_fast(texts, add_special_tokens=False)]
