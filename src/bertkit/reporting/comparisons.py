@@ -55,8 +55,6 @@ def warnings(task: dict[str, Any]) -> list[str]:
         )
     if len({len(system["seeds"]) for system in task["systems"]}) > 1:
         found.append("The models were not run with the same number of seeds.")
-    if len(task["comparisons"]) > 1:
-        found.append("The intervals of differences are not corrected for making several comparisons.")
     return found
 
 

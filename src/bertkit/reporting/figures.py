@@ -65,6 +65,11 @@ class Strips:
     ticks: list[Tick]
     baseline: float | None
 
+    @property
+    def several(self) -> bool:
+        """Whether any model was run with several seeds."""
+        return any(row.seeds for row in self.rows)
+
 
 def round_ticks(low: float, high: float, *, about: int = 5) -> list[float]:
     """Round numbers (1, 2 or 5 times a power of ten apart) that span `low` to `high`, the ends included."""

@@ -36,7 +36,9 @@ def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict
         "examples": len(by_id),
         "in_all": sum(mistake["wrong_in"] == seeds for mistake in wrong),
         "in_some": sum(mistake["wrong_in"] < seeds for mistake in wrong),
-        "texts_missing": None if texts is not None else "the report was not given the task's data (input task_data)",
+        "texts_missing": None
+        if texts is not None or not limit
+        else "the report was not given the task's data (input task_data)",
         "shown": [{**mistake, **_text(texts, mistake["id"])} for mistake in wrong[:limit]],
     }
 

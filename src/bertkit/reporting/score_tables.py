@@ -57,8 +57,13 @@ def _score_notes(task: Report, several: bool) -> list[str]:
     for system in task["systems"]:
         if system["interval_missing"]:
             notes.append(f"{system['model']} has no interval: {system['interval_missing']}.")
-        notes += [f"{system['model']}: {note}" for note in system["notes"]]
-    return list(dict.fromkeys(notes))
+    return notes + _own_notes(task["systems"])
+
+
+def _own_notes(systems: Sequence[Report]) -> list[str]:
+    """What was noted of each model; once and without a name where it was noted of all."""
+    shared = [note for note in systems[0]["notes"] if all(note in system["notes"] for system in systems)]
+    return shared + [f"{s['model']}: {note}" for s in systems for note in s["notes"] if note not in shared]
 
 
 def all_metrics(task: Report) -> Table:
@@ -103,6 +108,8 @@ def comparisons(task: Report) -> Table | None:
         difference = numbers.score("accuracy", found["difference"], sign=True)
         rows.append(Row([subject, difference, ends, _p_value(found["p_value"]), differs]))
     notes.insert(0, "Paired bootstrap over the same texts, each text's correctness averaged over seeds.")
+    if len(task["comparisons"]) > 1:
+        notes.insert(1, "The intervals are not corrected for making several comparisons.")
     return Table(f"Differences on {task['name']}", columns, rows, notes)
 
 

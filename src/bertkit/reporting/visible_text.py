@@ -33,8 +33,9 @@ def markdown(text: str) -> str:
 
 
 def excerpt(text: str, *, limit: int) -> str:
-    """The first `limit` characters of `text`, white space folded into single spaces, with `…` where it was cut."""
-    folded = " ".join(text.split())
+    """The first `limit` characters of `text` on one line, `¶` for line breaks, `…` where it was cut."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    folded = " ¶ ".join(line for line in lines if line)
     return folded if len(folded) <= limit else folded[: limit - 1].rstrip() + "…"
 
 

@@ -49,7 +49,7 @@ class ModelConfig(Config):
 
 
 class PretrainConfig(TrainingConfig):
-    """How to pretrain. One of `max_steps` and `num_train_epochs` must be given."""
+    """How to pretrain. `max_steps`, where given, stands instead of `num_train_epochs`."""
 
     model: ModelConfig = ModelConfig()
     """Sizes of a new model; not used when the input `start` is given."""
@@ -61,8 +61,8 @@ class PretrainConfig(TrainingConfig):
     """Share of tokens to predict."""
     short_seq_prob: Share = 0.1
     """Share of sequences made shorter than they could be."""
-    num_train_epochs: Above0 | None = None
-    """Passes over the text, instead of `max_steps`."""
+    num_train_epochs: Above0 = 1.0
+    """Passes over the text."""
     eval_steps: Positive = 100
     """Steps between two measurements on held-out text."""
     max_eval_samples: Positive = 1024
@@ -72,9 +72,7 @@ class PretrainConfig(TrainingConfig):
     """Steps between two checkpoints."""
 
     @model_validator(mode="after")
-    def _one_duration(self) -> "PretrainConfig":
-        if (self.max_steps is None) == (self.num_train_epochs is None):
-            raise ValueError("give either max_steps or num_train_epochs")
+    def _sequences_fit(self) -> "PretrainConfig":
         if self.max_seq_length > self.model.max_position_embeddings:
             raise ValueError(
                 f"max_seq_length {self.max_seq_length} is over the model's "
@@ -215,7 +213,4 @@ def _count_steps(config: PretrainConfig, steps_per_epoch: int) -> int:
             f"the corpus fills less than one batch of {config.train_batch_size} sequences",
             remedy="Lower train_batch_size, or add text.",
         )
-    if config.max_steps is not None:
-        return config.max_steps
-    assert config.num_train_epochs is not None
-    return max(1, round(config.num_train_epochs * steps_per_epoch))
+    return config.max_steps or max(1, round(config.num_train_epochs * steps_per_epoch))

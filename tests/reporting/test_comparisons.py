@@ -1,0 +1,90 @@
+"""What the report claims, and what it must not."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bertkit.evaluation.intervals import paired_difference
+from bertkit.reporting import comparisons, score_tables
+from bertkit.reporting.collect import collect
+
+GOLD = [0, 1, 2] * 40
+
+
+def wrong(count):
+    return [(g + 1) % 3 if i < count else g for i, g in enumerate(GOLD)]
+
+
+def compared(make, pretrained_wrong, random_wrong, *, learning_rate=1e-4):
+    """The first task of a report on a pretrained and a random model with so many mistakes."""
+    a = make.model("pretrained", init="pretrained")
+    b = make.model("random", init="random", learning_rate=learning_rate)
+    metrics = [
+        make.metrics(wrong(pretrained_wrong), GOLD, name="pretrained", model=a),
+        make.metrics(wrong(random_wrong), GOLD, name="random", model=b),
+    ]
+    return collect(metrics, models=[a, b])["tasks"][0]
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "random", "claim"),
+    [
+        (6, 60, "Pretraining bought +45.0 points of accuracy"),
+        (60, 6, "Pretraining cost 45.0 points of accuracy"),
+        (13, 12, "Pretraining made no difference that 120 test texts can show"),
+    ],
+)
+def test_pretraining_is_credited_with_what_it_did(make, pretrained, random, claim):
+    task = compared(make, pretrained, random)
+    assert task["headlines"][0]["claim"] == claim
+    assert task["comparisons"][0]["varied"] == ["init"]
+
+
+def test_a_gain_is_not_pretrainings_when_something_else_differs_too(make):
+    task = compared(make, 6, 60, learning_rate=1e-3)
+    assert task["headlines"][0]["claim"] == "pretrained scored 45.0 points of accuracy above random"
+    assert score_tables.comparisons(task).rows[0].cells[-1] == "init, learning_rate"
+
+
+def test_an_unknown_recipe_is_said_to_be_unknown(make):
+    metrics = [make.metrics(wrong(n), GOLD, name=name) for n, name in ((6, "a"), (60, "b"))]
+    task = collect(metrics)["tasks"][0]
+    assert task["headlines"][0]["claim"] == "a scored 45.0 points of accuracy above b"
+    assert score_tables.comparisons(task).rows[0].cells[-1] == "not known"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(flips=st.lists(st.sampled_from(["a", "b", "both", "none"]), min_size=2, max_size=60))
+def test_no_gain_is_claimed_when_the_interval_includes_zero(flips):
+    def rows(name):
+        return [
+            {"id": str(i), "gold": "x", "predicted": "y" if flip in (name, "both") else "x"}
+            for i, flip in enumerate(flips)
+        ]
+
+    found = paired_difference([rows("a")], [rows("b")], count=500)
+    claim = comparisons._claim(found, "A", "B", None, "test")
+    assert ("above" in claim) == (found.low > 0 or found.high < 0)
+
+
+def test_models_scored_on_other_texts_are_not_compared(make):
+    metrics = [make.metrics(GOLD, GOLD, name="a"), make.metrics(GOLD[:30], GOLD[:30], name="b")]
+    task = collect(metrics)["tasks"][0]
+    table = score_tables.comparisons(task)
+    assert table.rows[0].cells[1:4] == ["–"] * 3
+    assert any("cannot be compared" in note for note in table.notes)
+    assert "above" not in task["headlines"][0]["claim"]
+
+
+def test_a_model_that_has_learnt_nothing_is_named(make):
+    constant = [0] * len(GOLD)
+    metrics = [make.metrics(GOLD, GOLD, name="good"), make.metrics(constant, GOLD, name="constant")]
+    (warning,) = collect(metrics)["tasks"][0]["warnings"]
+    assert warning.startswith("constant is no better")
+    assert "33.3" in warning
+
+
+def test_one_model_is_headed_by_its_score(make):
+    headline = collect([make.metrics(wrong(12), GOLD)])["tasks"][0]["headlines"][0]
+    assert headline["claim"] == "90.0\u00a0% accuracy"
+    assert "120 test texts" in headline["detail"]

@@ -1,0 +1,56 @@
+"""Axes that people can read, and labels that do not lie on each other."""
+
+from itertools import pairwise
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bertkit.reporting import figures
+from bertkit.reporting.collect import collect
+
+GOLD = [0, 1, 2] * 20
+
+
+@given(low=st.floats(-1e6, 1e6), span=st.floats(1e-3, 1e6))
+def test_ticks_are_round_few_and_span_the_values(low, span):
+    high = low + span
+    assume(span > abs(low) * 1e-6)
+    ticks = figures.round_ticks(low, high)
+    step = ticks[1] - ticks[0]
+    assert ticks[0] <= low + 1e-6 * step
+    assert ticks[-1] >= high - 1e-6 * step
+    assert 2 <= len(ticks) <= 9
+    assert float(f"{step:.3g}") in {f * 10.0**e for f in (1, 2, 5) for e in range(-5, 8)} or abs(step) < 1e-4
+
+
+def test_a_flat_line_still_has_an_axis():
+    ticks = figures.round_ticks(3.0, 3.0)
+    assert ticks[0] < 3 < ticks[-1]
+
+
+@given(st.lists(st.floats(0, figures.HEIGHT), min_size=1, max_size=4))
+def test_labels_keep_their_distance_and_stay_in_the_plot(places):
+    labels = figures._spread_labels([("kind", figures.Tick(place, "text")) for place in places])
+    found = [tick.at for _, tick in labels]
+    assert all(b - a >= figures._LABEL_DISTANCE - 0.11 for a, b in pairwise(found))
+    assert min(found) >= 0
+    assert max(found) <= figures.HEIGHT
+
+
+def test_noise_about_a_constant_does_not_fill_the_plot():
+    points = [[step, 0.693 + 0.002 * (step % 2)] for step in range(10)]
+    chart = {"raw": points, "smoothed": [], "heldout": [], "reference": None, "title": "NSP", "unit": "nats a pair"}
+    chart |= {"last": {"training": 0.693, "heldout": None}, "row_steps": 1, "window_steps": None, "not_finite": 0}
+    drawn = figures.line_chart(chart)
+    levels = [float(tick.text) for tick in drawn.y_ticks]
+    assert levels[-1] - levels[0] > 0.05
+
+
+def test_scores_share_one_axis_with_the_constant_answer(make):
+    perfect, half = GOLD, [g if i % 2 else (g + 1) % 3 for i, g in enumerate(GOLD)]
+    task = collect([make.metrics(perfect, GOLD, name="a"), make.metrics(half, GOLD, name="b")])["tasks"][0]
+    strips = figures.strips(task)
+    places = [strips.baseline, strips.rows[1].mean, strips.rows[0].mean]
+    assert places == sorted(places)
+    assert all(0 <= place <= 100 for place in places)
+    assert strips.rows[1].interval[0] < strips.rows[1].mean < strips.rows[1].interval[1]
