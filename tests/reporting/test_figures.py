@@ -46,6 +46,16 @@ def test_noise_about_a_constant_does_not_fill_the_plot():
     assert levels[-1] - levels[0] > 0.05
 
 
+def test_a_constant_answer_far_below_does_not_squeeze_the_scores(make):
+    gold = [i % 20 for i in range(400)]
+    labels = [f"label {i}" for i in range(20)]
+    almost = [g if i else 1 for i, g in enumerate(gold)]
+    task = collect([make.metrics(almost, gold, labels=labels)])["tasks"][0]
+    strips = figures.strips(task)
+    assert strips.baseline is None
+    assert float(strips.ticks[0].text) > 90
+
+
 def test_scores_share_one_axis_with_the_constant_answer(make):
     perfect, half = GOLD, [g if i % 2 else (g + 1) % 3 for i, g in enumerate(GOLD)]
     task = collect([make.metrics(perfect, GOLD, name="a"), make.metrics(half, GOLD, name="b")])["tasks"][0]

@@ -84,16 +84,21 @@ def _last(points: Sequence[Point]) -> float | None:
 
 
 def moving_mean(points: Sequence[Point], window: int) -> list[Point]:
-    """The mean of `window` (odd) rows around each; at the ends, of as many as lie evenly on both sides."""
+    """The mean of `window` (odd) rows around each.
+
+    At the start, where losses fall fast, only as many rows are taken as lie evenly on both sides; at the end, where
+    they hardly move, the rows after the last one are simply missing, so that the last value is not one row's noise.
+    """
     sums, counts = [0.0], [0]
     for _, value in points:
         sums.append(sums[-1] + (value or 0.0))
         counts.append(counts[-1] + (value is not None))
     means: list[Point] = []
     for i, (step, value) in enumerate(points):
-        half = min(window // 2, i, len(points) - 1 - i)
-        count = counts[i + half + 1] - counts[i - half]
-        mean = (sums[i + half + 1] - sums[i - half]) / count if count else None
+        half = min(window // 2, i)
+        start, end = i - half, min(i + half + 1, len(points))
+        count = counts[end] - counts[start]
+        mean = (sums[end] - sums[start]) / count if count else None
         means.append((step, None if value is None or mean is None else _rounded(mean)))
     return means
 

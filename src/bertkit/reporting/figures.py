@@ -141,6 +141,9 @@ def strips(task: Mapping[str, Any]) -> Strips | None:
     values = [value for system in systems for value in _values(system, primary)]
     if not values:
         return None
+    # A constant answer far below the scores would squeeze them together; the notes name it all the same.
+    if base is not None and base < min(values) - 2 * max(max(values) - min(values), _NARROWEST):
+        base = None
     if base is not None:
         values.append(base)
     levels = round_ticks(min(values), max(values), about=4)
