@@ -39,12 +39,12 @@ def test_a_second_run_skips_everything_quickly(bertkit: Any, pipeline: Path, who
     done = bertkit("run", pipeline, "--root", whole_run)
     assert done.returncode == 0
     assert time.monotonic() - started < 10
-    assert done.stderr.count("done already") == 15
+    assert done.stderr.count("done already") == 14
     assert {p: p.stat().st_mtime_ns for p in whole_run.rglob("manifest.json")} == before
 
 
 def test_status_why_and_verify(bertkit: Any, pipeline: Path, whole_run: Path) -> None:
-    assert bertkit("status", pipeline, "--root", whole_run).stdout.count("done ") == 15
+    assert bertkit("status", pipeline, "--root", whole_run).stdout.count("done ") == 14
     why = bertkit("why", pipeline, "topic", "topic.learning_rate=1e-3", "tokenizer.vocab_size=140", "--root", whole_run)
     assert "config.learning_rate: 0.003 -> 0.001" in why.stdout
     assert "config.vocab_size: 150 -> 140" in why.stdout

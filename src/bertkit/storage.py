@@ -25,8 +25,8 @@ _REMEDIES = {
     errno.EACCES: "Choose a directory you may write to (--root or --out), or change its permissions.",
     errno.EPERM: "Choose a directory you may write to (--root or --out), or change its permissions.",
     errno.EROFS: "The file system is read-only. Choose another directory with --root or --out.",
-    errno.ENOTDIR: "A file stands where a directory must be. Move it, or choose another directory.",
-    errno.EEXIST: "A file stands where a directory must be. Move it, or choose another directory.",
+    errno.ENOTDIR: "A file stands where a directory must be. Move it, or choose another directory with --root or --out.",
+    errno.EEXIST: "A file stands where a directory must be. Move it, or choose another directory with --root or --out.",
 }
 
 

@@ -25,7 +25,7 @@ def made(whole_run: Path) -> Path:
 
 def test_every_directory_is_as_its_manifest_says(whole_run: Path) -> None:
     directories = [path.parent for path in whole_run.rglob("manifest.json")]
-    assert len(directories) == 15
+    assert len(directories) == 14
     for directory in directories:
         assert artifacts.verify(directory) >= 1
         assert not list(directory.glob("checkpoint-*"))

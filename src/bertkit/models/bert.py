@@ -97,11 +97,18 @@ def load_pretraining_model(folder: Path, *, seed: int) -> BertForPreTraining:
 
 
 def classifier(
-    folder: Path, labels: list[str], *, init: Literal["pretrained", "random"], dropout: float | None, seed: int
+    folder: Path,
+    labels: list[str],
+    *,
+    init: Literal["pretrained", "random"],
+    dropout: float | None,
+    seed: int,
+    reinit_layers: int | None = None,
 ) -> BertForSequenceClassification:
     """A classifier over `labels` from the BERT in `folder`: its weights, or random ones of the same shape.
 
     `dropout`, where given, replaces the model's own, on layers, attention weights and before the classifier.
+    `reinit_layers`, where given, gives the pooler and so many of the top layers new weights (Zhang et al. 2021).
     """
     require_bert(folder)
     torch.manual_seed(seed)
@@ -112,8 +119,25 @@ def classifier(
     if dropout is not None:
         changes |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"), dropout)
     if init == "pretrained":
-        return _load(BertForSequenceClassification, folder, may_miss=("classifier.", "bert.pooler."), **changes)
+        model = _load(BertForSequenceClassification, folder, may_miss=("classifier.", "bert.pooler."), **changes)
+        return model if reinit_layers is None else _reinitialised(model, reinit_layers)
     return BertForSequenceClassification(BertConfig.from_pretrained(folder, local_files_only=True, **changes))
+
+
+def _reinitialised(model: Any, layers: int) -> Any:
+    count = len(model.bert.encoder.layer)
+    if layers > count:
+        raise StageError(f"reinit_layers is {layers}, the model has {count} layers")
+    spread = model.config.initializer_range
+    for part in (model.bert.pooler, *model.bert.encoder.layer[count - layers :]):
+        for module in part.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=spread)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.LayerNorm):
+                nn.init.ones_(module.weight)
+                nn.init.zeros_(module.bias)
+    return model
 
 
 def load_classifier(folder: Path) -> BertForSequenceClassification:

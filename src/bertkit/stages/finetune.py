@@ -32,6 +32,8 @@ class FinetuneConfig(TrainingConfig):
     """Peak of the learning rate."""
     dropout: Share | None = None
     """Dropout on layers, attention weights and before the classifier; by default the model's own."""
+    reinit_layers: Annotated[int, Field(ge=0)] | None = None
+    """New weights for the pooler and so many top layers, which pretraining may have spoilt for the task; null keeps all."""
     eval_steps: Positive | None = None
     """Steps between two measurements on the validation split, and checkpoints; by default, once an epoch."""
     early_stopping_patience: Positive | None = 3
@@ -60,7 +62,14 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
     session = Session(
         config,
         lambda: bert.ClassificationLoss(
-            bert.classifier(start.path, task["labels"], init=config.init, dropout=config.dropout, seed=config.seed)
+            bert.classifier(
+                start.path,
+                task["labels"],
+                init=config.init,
+                dropout=config.dropout,
+                seed=config.seed,
+                reinit_layers=config.reinit_layers,
+            )
         ),
         out=out,
         name=f"finetune {task['name']}",

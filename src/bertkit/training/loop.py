@@ -108,7 +108,8 @@ def _accumulate(
         torch.manual_seed(keyed.key(seed, f"dropout {number}", step) >> 1)
         with nullcontext() if last else accelerator.no_sync(objective):
             sums = objective(to_tensors(arrays, accelerator.device))
-            parts = [sums[name] / count for name, count in batch.denominators.items() if count]
+            # A loss that nothing counts towards is 0, and stays in: every process must reach the same parameters.
+            parts = [sums[name] / max(count, 1) for name, count in batch.denominators.items()]
             # Gradients are averaged over processes where a sum is wanted.
             accelerator.backward(torch.stack(parts).sum() * accelerator.num_processes)
         collected.append({name: value.detach() for name, value in sums.items()})
