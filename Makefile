@@ -9,13 +9,13 @@ quickstart: .venv/demo
 	$(BIN)/bertkit run pipelines/quickstart.yaml
 
 test: .venv/dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 format: .venv/dev
 	$(BIN)/ruff format .

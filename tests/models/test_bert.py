@@ -121,6 +121,20 @@ def test_random_init_has_the_shape_but_not_the_weights(tmp_path: Path) -> None:
     assert not torch.equal(first, pretrained.bert.encoder.layer[0].attention.self.query.weight)
 
 
+@pytest.mark.parametrize(
+    ("layers", "kept"), [(None, [True, True, True]), (0, [True, True, False]), (1, [True, False, False])]
+)
+def test_the_top_of_a_model_can_start_anew(tmp_path: Path, layers: int | None, kept: list[bool]) -> None:
+    pretrained = model()
+    bert.save(pretrained, tmp_path)
+    ours = bert.classifier(tmp_path, ["a", "b"], init="pretrained", dropout=None, seed=2, reinit_layers=layers)
+    pairs = [(ours.bert.encoder.layer[i], pretrained.bert.encoder.layer[i]) for i in (0, 1)]
+    pairs += [(ours.bert.pooler, pretrained.bert.pooler)]
+    same = [all(torch.equal(a, b) for a, b in zip(x.parameters(), y.parameters(), strict=True)) for x, y in pairs]
+    assert same == kept
+    assert torch.equal(ours.bert.embeddings.word_embeddings.weight, pretrained.bert.embeddings.word_embeddings.weight)
+
+
 def test_incomplete_and_foreign_folders_are_refused(tmp_path: Path) -> None:
     bert.save(model(), tmp_path / "pretraining")
     with pytest.raises(StageError, match="lacks 2 of the model's tensors"):
