@@ -13,6 +13,8 @@ from bertkit.errors import IntegrityError, StageError
 MANIFEST = "manifest.json"
 # Stands in a directory from the moment a stage begins there, and says whose unfinished work it is.
 UNFINISHED = ".stage.json"
+# Trackers keep their files here. Some write to them after the stage is done, so no manifest lists them.
+TRACKERS = "runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +231,12 @@ def finish(artifact: Artifact, header: dict[str, Any]) -> None:
 
 
 def listed_files(directory: Path) -> list[Path]:
-    """The files a manifest lists: all but itself and names that begin with a dot."""
+    """The files a manifest lists: all but itself, trackers' files and names that begin with a dot."""
+    named = {path: path.relative_to(directory).parts for path in directory.rglob("*") if path.is_file()}
     return sorted(
         path
-        for path in directory.rglob("*")
-        if path.is_file()
-        and path.relative_to(directory) != Path(MANIFEST)
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+        for path, parts in named.items()
+        if parts != (MANIFEST,) and parts[0] != TRACKERS and not any(part.startswith(".") for part in parts)
     )
 
 

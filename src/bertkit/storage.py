@@ -123,6 +123,8 @@ def sync_tree(path: Path) -> None:
     with reporting_os_errors(path, "sync"):
         for folder, _, names in os.walk(path):
             for name in names:
+                if os.path.islink(os.path.join(folder, name)):
+                    continue  # what it points to is synced where it lies, if it is there at all
                 descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
                 try:
                     os.fsync(descriptor)

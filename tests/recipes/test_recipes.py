@@ -168,3 +168,28 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(whole_run: Path, tmp_path
     assert (out / "model.safetensors").read_bytes() == (made / "pretrain" / "model.safetensors").read_bytes()
     assert losses(out) == losses(made / "pretrain")
     assert not list(out.glob("checkpoint-*"))
+
+
+def test_a_launched_stage_with_trackers_is_whole_and_its_errors_come_back(
+    pipeline: Path, whole_run: Path, tmp_path: Path, bertkit: Any
+) -> None:
+    import shutil
+
+    root = tmp_path / "root"
+    for stage in ("corpus", "tokenizer", "pretrain_data"):
+        shutil.copytree(whole_run / stage, root / stage)
+    copy = tmp_path / "pipeline.yaml"
+    copy.write_text(pipeline.read_text())
+    launched = ["run", copy, "--root", root, "--only", "pretrain", "pretrain.launch=accelerate"]
+    failed = bertkit(*launched, "pretrain.device=cuda")
+    assert failed.returncode == 3
+    assert "device is cuda, but torch finds no GPU" in failed.stderr.splitlines()[-2]
+    assert "Traceback" not in failed.stderr
+    done = bertkit(*launched, "pretrain.report_to=[wandb, tensorboard]")
+    assert done.returncode == 0, done.stderr
+    out = root / "latest" / "pipeline" / "pretrain"
+    assert list(out.glob("runs/wandb/offline-run-*"))
+    assert list(out.glob("runs/**/events.out.tfevents.*"))
+    assert bertkit("verify", out).returncode == 0
+    made = whole_run / "latest" / "small" / "pretrain"
+    assert (out / "model.safetensors").read_bytes() == (made / "model.safetensors").read_bytes()

@@ -67,7 +67,8 @@ def _opened(node: Node, source: Node | Artifact) -> Artifact:
 
 
 def _launch(home: Path, node: Node, inputs: dict[str, tuple[Artifact, ...]], *, wait: bool) -> None:
-    command = [sys.executable, "-m", "accelerate.commands.launch"]
+    # --quiet: a failed stage says for itself what happened; the launcher would add its own traceback.
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
     command += ["--config_file", str(home / "accelerate_config.yaml"), str(home / "recipes" / f"{node.stage.name}.py")]
     for port, found in inputs.items():
         for one in found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from bertkit import storage
+from bertkit.artifacts import TRACKERS
 from bertkit.config import Config, runtime
 from bertkit.errors import ConfigError
 
@@ -89,8 +90,11 @@ class Session:
         from bertkit.training.journal import Journal, open_trackers
 
         self._config, self._out, self._summarise, self.max_steps = config, out, summarise, max_steps
+        runs = out / TRACKERS
+        if config.report_to:
+            storage.make_directory(runs)
         accelerator = processes.make_accelerator(
-            config.device, config.mixed_precision, trackers=config.report_to, out=out
+            config.device, config.mixed_precision, trackers=config.report_to, out=runs
         )
         self.accelerator = accelerator
         self.threads = processes.pin_threads(config.num_threads, accelerator.num_processes)
@@ -114,7 +118,7 @@ class Session:
             self.step, self._position = self.saved.step, (epoch, number)
         accelerator.wait_for_everyone()
         options = config.model_dump(mode="json")
-        open_trackers(accelerator, config.report_to, project="bertkit", run=config.run_name, config=options, out=out)
+        open_trackers(accelerator, config.report_to, project="bertkit", run=config.run_name, config=options, out=runs)
         self.journal = Journal(
             out,
             accelerator,
