@@ -59,21 +59,6 @@ class Plan:
             raise ConfigError(f"the pipeline has no stage {entry!r}{did_you_mean(entry, names) or ''}")
         return chosen
 
-    def upstream(self, chosen: list[Node]) -> list[Node]:
-        """`chosen` and all they read, in order."""
-        wanted: set[str] = set()
-
-        def add(node: Node) -> None:
-            wanted.add(node.name)
-            for given in node.inputs.values():
-                for one in given:
-                    if isinstance(one, Node):
-                        add(one)
-
-        for node in chosen:
-            add(node)
-        return [node for node in self.nodes if node.name in wanted]
-
 
 def make_plan(path: Path, overrides: list[str], *, root: Path, data_dir: Path | None = None) -> Plan:
     """Check a pipeline as a whole and name every result.

@@ -61,11 +61,6 @@ def unit(metric: str) -> str:
     return f"{_SPACE}%" if metric in PERCENTAGES else ""
 
 
-def difference_unit(metric: str) -> str:
-    """The unit of a difference between two values of a metric."""
-    return "points of " + title(metric)
-
-
 def share(part: float | None, whole: float | None = 1) -> str:
     """`part / whole` in per cent: `0.35 %`, `4.2 %`, `100 %`."""
     if part is None or not whole or is_missing(part) or is_missing(whole):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertkit.data.tables.lines import Encoding, Lines, without_line_end
+from bertkit.data.tables.lines import Encoding, Lines, usable_lines
 from bertkit.data.tables.rows import BLANK_LINE, NOT_UTF8, BadRow, Columns, Row, find_columns
 from bertkit.errors import DataError
 
@@ -79,14 +79,8 @@ def _check_header(names: Sequence[str], delimiter: str, where: str) -> None:
 
 
 def _unquoted(lines: Lines, delimiter: str) -> Iterator[_Record | BadRow]:
-    for line in lines:
-        text = without_line_end(line)
-        if error := lines.bad_bytes(text):
-            yield BadRow(lines.number, NOT_UTF8, error)
-        elif not text:
-            yield BadRow(lines.number, BLANK_LINE)
-        else:
-            yield _Record(lines.number, text.split(delimiter))
+    for text in usable_lines(lines):
+        yield text if isinstance(text, BadRow) else _Record(lines.number, text.split(delimiter))
 
 
 def _quoted(lines: Lines, delimiter: str) -> Iterator[_Record | BadRow]:

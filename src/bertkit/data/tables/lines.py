@@ -83,14 +83,23 @@ def without_line_end(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
 
-def read_lines(path: Path, *, encoding: Encoding = "utf-8", values: dict[str, Any]) -> Iterator[Row | BadRow]:
-    """Each line as a row whose `text` is the line, with `values` beside it."""
-    lines = Lines(path, encoding)
+def usable_lines(lines: Lines) -> Iterator[str | BadRow]:
+    """Each line without its end, or why it cannot be used; `lines.number` says which one it is."""
     for line in lines:
         text = without_line_end(line)
         if error := lines.bad_bytes(text):
             yield BadRow(lines.number, NOT_UTF8, error)
         elif not text:
             yield BadRow(lines.number, BLANK_LINE)
+        else:
+            yield text
+
+
+def read_lines(path: Path, *, encoding: Encoding = "utf-8", values: dict[str, Any]) -> Iterator[Row | BadRow]:
+    """Each line as a row whose `text` is the line, with `values` beside it."""
+    lines = Lines(path, encoding)
+    for text in usable_lines(lines):
+        if isinstance(text, BadRow):
+            yield text
         else:
             yield Row(lines.number, lines.where(lines.number), {"text": text, **values})
