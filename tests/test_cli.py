@@ -194,3 +194,48 @@ def test_unknown_inputs_of_a_recipe_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "is not NAME=DIR with a name of pretrain (data, tokenizer, start)" in done.stderr
     assert not (tmp_path / "o").exists()
+
+
+def test_inspect_audits_what_pretraining_would_be_given(bertkit: Any, whole_run: Path) -> None:
+    store = whole_run / "latest" / "small" / "pretrain_data"
+    options = ["max_seq_length=48", "train_batch_size=8", "mask_strategy=whole_word"]
+    done = bertkit("inspect", store, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^ok +epoch 1: label-1 pairs of one document +0 +0$", done.stdout, re.MULTILINE)
+    assert "BROKEN" not in done.stdout
+    findings = json.loads(bertkit("inspect", store, *options, "--json", "--epochs", 1).stdout)
+    assert {"name": "sequences without a target", "value": 0, "law": "0", "holds": True} in findings
+
+
+def test_inspect_names_the_broken_law_and_ends_with_4(bertkit: Any, whole_run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from bertkit.artifacts import PretrainData, finish
+
+    # A store whose held-out documents are its training documents, whole in every other way.
+    copy = tmp_path / "copy"
+    shutil.copytree((whole_run / "latest" / "small" / "pretrain_data").resolve(), copy)
+    for path in copy.glob("train.*"):
+        shutil.copyfile(path, copy / path.name.replace("train", "heldout"))
+    meta = json.loads((copy / "meta.json").read_text())
+    meta["counts"]["heldout"] = meta["counts"]["train"]
+    (copy / "meta.json").write_text(json.dumps(meta))
+    finish(PretrainData(copy), {k: v for k, v in PretrainData(copy).manifest.items() if k not in ("files", "counts")})
+
+    done = bertkit("inspect", copy, "max_seq_length=48", "train_batch_size=8")
+    assert done.returncode == 4
+    documents = meta["counts"]["train"]["documents"]
+    assert f"held-out documents that stand in train: {documents}, the law is 0" in done.stderr
+    assert re.search(rf"^BROKEN +held-out documents that stand in train +{documents} +0$", done.stdout, re.MULTILINE)
+
+
+def test_inspect_refuses_what_it_cannot_read(bertkit: Any, whole_run: Path, pipeline: Path) -> None:
+    done = bertkit("inspect", whole_run / "latest" / "small" / "corpus")
+    assert (done.returncode, "is a Corpus, not a PretrainData" in done.stderr) == (2, True)
+    done = bertkit("inspect", pipeline)
+    assert (done.returncode, "is a file; inspect reads the folders that pretrain_data wrote" in done.stderr) == (
+        2,
+        True,
+    )
+    done = bertkit("inspect", whole_run / "latest" / "small" / "pretrain_data", "mask_strategy=words")
+    assert (done.returncode, "mask_strategy" in done.stderr) == (2, True)

@@ -107,6 +107,15 @@ def test_input_files_count_by_content_not_by_place_or_time(tmp_path: Path) -> No
     assert made[0] == made[1] != made[2]
 
 
+def test_a_run_killed_in_its_first_write_is_gone_on_with(tmp_path: Path) -> None:
+    identity = make_corpus.identity(CorpusConfig(), {}, storage.Digests())
+    left = tmp_path / f".{artifacts.UNFINISHED}.123.tmp"
+    left.write_text('{"sta')
+    make_corpus.run(CorpusConfig(), {}, tmp_path, identity)
+    assert not left.exists()
+    assert artifacts.verify(tmp_path) == 2
+
+
 def test_what_a_directory_of_the_user_holds_is_never_deleted(tmp_path: Path) -> None:
     out = tmp_path / "mine"
     out.mkdir()

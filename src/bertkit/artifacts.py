@@ -13,8 +13,12 @@ from bertkit.errors import IntegrityError, StageError
 MANIFEST = "manifest.json"
 # Stands in a directory from the moment a stage begins there, and says whose unfinished work it is.
 UNFINISHED = ".stage.json"
+# Holds what a run that is killed while it finishes goes on from; deleted once the manifest is written.
+SPARE = ".spare"
 # Trackers keep their files here. Some write to them after the stage is done, so no manifest lists them.
 TRACKERS = "runs"
+# What a folder of another maker must know to serve as a BERT tokenizer.
+BERT_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,9 @@ class Artifact:
         """The figures that the manifest repeats for people; subclasses say which."""
         return {}
 
+    def check(self) -> None:
+        """Called before a stage reads it; subclasses raise an IntegrityError where a changed byte would go unnoticed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Corpus(Artifact):
@@ -88,6 +95,23 @@ class Corpus(Artifact):
             for batch in pq.ParquetFile(shard).iter_batches(batch_size=256):
                 yield from zip(batch["id"].to_pylist(), batch["sentences"].to_pylist(), strict=True)
 
+    def row_groups(self, split: str) -> list[tuple[Path, int]]:
+        """The parts of a split that are read at once, in order: a file and the number of its row group."""
+        import pyarrow.parquet as pq
+
+        return [
+            (shard, number) for shard in self.shards(split) for number in range(pq.read_metadata(shard).num_row_groups)
+        ]
+
+    @staticmethod
+    def read_row_group(shard: Path, number: int) -> tuple[list[str], list[int]]:
+        """All sentences of a row group, and how many of them each document has."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        documents = pq.ParquetFile(shard).read_row_group(number, columns=["sentences"], use_threads=False)["sentences"]
+        return pc.list_flatten(documents).to_pylist(), pc.list_value_length(documents).to_pylist()
+
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer(Artifact):
@@ -96,17 +120,46 @@ class Tokenizer(Artifact):
     files = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "quality.json")
 
     def counts(self) -> dict[str, Any]:
-        return dict(self.read_json("quality.json"))
+        """The figures; none for another maker's tokenizer."""
+        return {} if self._is_foreign(self.path) else dict(self.read_json("quality.json"))
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """As `Artifact.open`; a plain Hugging Face folder of a BERT tokenizer will do as well.
+
+        Such a folder holds `tokenizer.json`, or `vocab.txt` and `tokenizer_config.json`.
+
+        Raises:
+            StageError: it is no WordPiece tokenizer with BERT's special tokens.
+        """
+        if not cls._is_foreign(path):
+            return super(Tokenizer, cls).open(path)
+        _check_word_piece(path)
+        return cls(path)
+
+    @property
+    def fingerprint(self) -> str:
+        if self._is_foreign(self.path):
+            return _content_fingerprint(self.path, ("tokenizer.json", "tokenizer_config.json", "vocab.txt"))
+        return super(Tokenizer, self).fingerprint
+
+    @staticmethod
+    def _is_foreign(path: Path) -> bool:
+        return path.is_dir() and not (path / MANIFEST).exists() and not (path / UNFINISHED).exists()
 
 
 @dataclass(frozen=True, slots=True)
 class PretrainData(Artifact):
-    """The token store: flat token ids with sentence and document offsets, for `train` and `heldout`, and its tokenizer."""
+    """The token store: flat token ids with word starts, sentence and document offsets, for `train` and `heldout`."""
 
     files = ("meta.json",)
 
     def counts(self) -> dict[str, Any]:
         return dict(self.read_json("meta.json")["counts"])
+
+    def check(self) -> None:
+        """Training maps the files and would not notice a changed byte."""
+        verify(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +179,7 @@ class Checkpoint(Artifact):
     def fingerprint(self) -> str:
         if self._is_foreign(self.path):
             names = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
-            present = [self.path / name for name in names if (self.path / name).is_file()]
-            return fingerprint({path.name: storage.sha256(path) for path in present})
+            return _content_fingerprint(self.path, names)
         return super(Checkpoint, self).fingerprint
 
     @staticmethod
@@ -196,6 +248,40 @@ ARTIFACTS: dict[str, type[Artifact]] = {
     cls.__name__: cls
     for cls in (Corpus, Tokenizer, PretrainData, Checkpoint, TaskData, WordVectors, Model, Metrics, Report)
 }
+
+
+# --- folders that others wrote ---------------------------------------------------------------------------------
+
+
+def _content_fingerprint(folder: Path, names: tuple[str, ...]) -> str:
+    return fingerprint({name: storage.sha256(folder / name) for name in names if (folder / name).is_file()})
+
+
+def _check_word_piece(folder: Path) -> None:
+    """Refuse a folder whose tokenizer is not BERT's."""
+    file = folder / "tokenizer.json"
+    if file.is_file():
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            kind, entries = content["model"].get("type"), set(content["model"]["vocab"])
+            entries |= {token["content"] for token in content.get("added_tokens", ())}
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise IntegrityError(f"cannot be read as a tokenizer: {e!r}", where=str(file)) from None
+        if kind != "WordPiece":
+            raise StageError(f"is a {kind} tokenizer; BERT's are WordPiece", where=str(file))
+    elif (folder / "vocab.txt").is_file() and (folder / "tokenizer_config.json").is_file():
+        file = folder / "vocab.txt"
+        entries = set(file.read_text(encoding="utf-8").split("\n"))
+    else:
+        raise StageError(
+            f"holds no {MANIFEST} of bertkit's, and no tokenizer: neither tokenizer.json nor vocab.txt with "
+            "tokenizer_config.json",
+            where=str(folder),
+            remedy="Save the tokenizer there with AutoTokenizer.from_pretrained(...).save_pretrained(...), or run the "
+            "stage 'tokenizer'.",
+        )
+    if missing := [token for token in BERT_TOKENS if token not in entries]:
+        raise StageError(f"has no {', '.join(missing)}: not a BERT vocabulary", where=str(file))
 
 
 # --- manifest --------------------------------------------------------------------------------------------------

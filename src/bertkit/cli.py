@@ -1,10 +1,14 @@
 """The `bertkit` command, and `run_recipe`, the door to one stage from the shell."""
 
+import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -98,6 +102,45 @@ def verify(directory: Annotated[Path, typer.Argument(help="A finished directory.
     """Check every file of a finished directory against its manifest."""
     count = artifacts.verify(directory)
     typer.echo(f"{directory}: {count} files, all as written")
+
+
+@app.command("inspect")
+def inspect_command(
+    path: Annotated[Path, typer.Argument(metavar="STORE", help="A folder that pretrain_data wrote.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[key.path=value]...", help="Values of pretrain's config.")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="A preset of pretrain, or a YAML file.")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="By default the one that the folder's manifest names.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs to look at.")] = 2,
+    max_sequences: Annotated[int, typer.Option(min=1, help="Sequences of each epoch to look at.")] = 100_000,
+    max_duplicate_sentences: Annotated[
+        float | None, typer.Option(help="Largest share of held-out sentences that may stand in the training text.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Audit what pretraining would be given: figures, and the laws they keep or break (exit code 4)."""
+    from bertkit.stages import inspection
+    from bertkit.stages.pretrain import PretrainConfig
+
+    preset = [preset_layer(find_home(Path.cwd()), "pretrain", config)] if config else []
+    values = build(PretrainConfig, merge(*preset, parse_overrides(overrides or [])), name="pretrain")
+    data, its_tokenizer = inspection.open_pretrain_data(path, tokenizer)
+    findings = inspection.audit_pretrain_data(
+        values,
+        data,
+        its_tokenizer,
+        epochs=epochs,
+        max_sequences=max_sequences,
+        max_duplicate_sentences=max_duplicate_sentences,
+    )
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            verdict = ("ok" if finding.holds else "BROKEN") if finding.law else ""
+            typer.echo(f"{verdict:<7} {finding.name:<72} {finding.value!s:<10} {finding.law}".rstrip())
+    inspection.refuse_broken(findings, path)
 
 
 def _version(show: bool) -> None:
@@ -209,16 +252,21 @@ def main() -> None:
 
 
 def _exit_with(program: Callable[..., Any]) -> None:
-    """Run a command; a user's error is printed without a traceback and ends with its own exit code."""
+    """Run a command; a user's error is printed without a traceback and ends with its own exit code.
+
+    SIGTERM ends with 143, SIGINT with 130; training stages save a checkpoint at SIGTERM first.
+    """
     rank = os.environ.get("RANK", "0")
     logging.basicConfig(
         level=logging.INFO if rank == "0" else logging.WARNING,
         format="%(message)s",
         stream=sys.stderr,
     )
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         program()
     except BertkitError as e:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a launcher sends it to processes that outlive another
         if path := os.environ.get(ERROR_FILE):
             error = {"what": e.what, "where": e.where, "remedy": e.remedy, "exit_code": e.exit_code}
             storage.write_json(Path(path), error)
@@ -227,3 +275,10 @@ def _exit_with(program: Callable[..., Any]) -> None:
     except MemoryError:
         typer.echo("error: out of memory\n  Use a smaller batch, sequence length or number of workers.", err=True)
         raise SystemExit(3) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End as a shell reports a signal, but through every `finally`."""
+    raise SystemExit(128 + number)

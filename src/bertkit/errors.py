@@ -52,6 +52,12 @@ class NumericError(BertkitError):
     exit_code = 5
 
 
+class Terminated(BertkitError):
+    """The process was asked to end (SIGTERM), saved what it had and can be gone on with."""
+
+    exit_code = 143
+
+
 class BusyError(BertkitError):
     """Another run holds the directory."""
 

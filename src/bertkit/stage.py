@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bertkit import artifacts, storage
-from bertkit.artifacts import UNFINISHED, Artifact
+from bertkit.artifacts import SPARE, UNFINISHED, Artifact
 from bertkit.config import Config, fingerprint
 from bertkit.errors import StageError
 
@@ -105,6 +105,7 @@ class Stage:
         Raises:
             BusyError: another run holds `out`.
             StageError: `out` holds something else, or the inputs do not fit.
+            IntegrityError: an input is not what was written.
         """
         group = group or Group()
         self.check_inputs(inputs)
@@ -112,6 +113,8 @@ class Stage:
             group.barrier()
             return self._work(config, inputs, out, group)
         with storage.locked(out, wait=wait):
+            if artifacts.read_manifest(out) is None:
+                _check_content(inputs)
             self._prepare(out, identity)
             group.barrier()
             return self._work(config, inputs, out, group, identity)
@@ -141,9 +144,13 @@ class Stage:
                     where=str(out),
                     remedy="Give another --out, or delete that directory.",
                 )
+            _clear(out)
             return
-        others = [path for path in out.iterdir() if path.name != ".lock"]
         marker = _read_marker(out)
+        for path in storage.left_by_killed_writes(out):
+            if marker is not None or path.name.startswith(f".{UNFINISHED}."):  # the very first write
+                storage.remove_tree(path)
+        others = [path for path in out.iterdir() if path.name != ".lock"]
         if others and marker is None:
             raise StageError(
                 "is not empty and not a bertkit result",
@@ -171,7 +178,7 @@ class Stage:
         group.barrier()
         if identity is not None:
             artifacts.finish(self.output(out), self._header(config, given, identity, time.monotonic() - started, group))
-            storage.remove_tree(out / UNFINISHED)
+            _clear(out)
         group.barrier()
         return self.output.open(out)
 
@@ -274,6 +281,20 @@ def _named_digests(files: list[Path], digests: storage.Digests) -> dict[str, str
             name = f"{file.name} ({copies})"
         named[name] = digests.sha256(file)
     return named
+
+
+def _check_content(inputs: Inputs) -> None:
+    """Once for a run, by the main process; the others wait."""
+    for given in inputs.values():
+        for one in given if isinstance(given, tuple) else (given,):
+            if one is not None:
+                one.check()
+
+
+def _clear(out: Path) -> None:
+    """Delete what only unfinished work needs."""
+    for name in (SPARE, UNFINISHED):
+        storage.remove_tree(out / name)
 
 
 def _read_marker(out: Path) -> dict[str, Any] | None:

@@ -73,6 +73,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def left_by_killed_writes(directory: Path) -> list[Path]:
+    """What `atomic_file` leaves in a directory when its process is killed."""
+    return [path for path in directory.glob(".*.tmp") if path.name.split(".")[-2].isdigit() and path.is_file()]
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file atomically."""
     with atomic_file(path) as file:
@@ -118,6 +123,12 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make what was appended to a file survive a power cut."""
+    with reporting_os_errors(path, "sync"), path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_tree(path: Path) -> None:
     """fsync every file and directory below `path`: for files that another library wrote."""
     with reporting_os_errors(path, "sync"):
@@ -138,14 +149,18 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """A temporary directory beside `path` that takes its name when the block ends well.
 
     A directory already at `path` is replaced. A crash leaves either the old one, the new one, or a `.tmp` name that
-    no reader looks at.
+    no reader looks at; an error leaves nothing, for a full disk is one.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     remove_tree(temporary)
     make_directory(temporary)
     with reporting_os_errors(path, "write"):
-        yield temporary
-        sync_tree(temporary)
+        try:
+            yield temporary
+            sync_tree(temporary)
+        except Exception:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
         remove_tree(path)
         os.rename(temporary, path)
         sync_directory(path.parent)

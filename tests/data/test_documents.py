@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bertkit.data import documents
 from bertkit.data.documents import DUPLICATE, EMPTY, FEW_CHARACTERS, FEW_SENTENCES, build
 from bertkit.data.sources.raw import RawDocument, Tally
+from bertkit.data.worker_pool import ordered_map
 from bertkit.errors import DataError, HostError, StageError
 
 
@@ -228,7 +229,7 @@ def test_a_killed_worker_is_an_error_not_a_hang() -> None:
     # The first batches are done in this process, which a CONT signal does no harm.
     signals = iter([signal.SIGCONT] * documents._BATCHES_IN_PROCESS + [signal.SIGKILL] * 5)
     with pytest.raises(HostError, match="a worker process ended"):
-        list(documents._ordered_map(signal.raise_signal, signals, 2))
+        list(ordered_map(signal.raise_signal, signals, 2, in_process=documents._BATCHES_IN_PROCESS))
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
         from os import getpid
-        from bertkit.data.documents import _end_with_parent
+        from bertkit.data.worker_pool import _end_with_parent
 
         if __name__ == "__main__":
             with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:

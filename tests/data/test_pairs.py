@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertkit.data.pairs import NO_PAIR, EpochPlan, check_objective, make_units, plan_epoch, room
+from bertkit.data import pairs
+from bertkit.data.audit import separation
+from bertkit.data.pairs import NO_PAIR, EpochPlan, check_objective, plan_counts, plan_epoch, room
 from bertkit.data.token_store import TokenStore
+from bertkit.data.units import make_units
 from bertkit.errors import DataError
 
 
@@ -122,3 +125,82 @@ def test_impossible_objectives_are_refused_with_a_remedy(
         check_objective(make_store(numbered(sizes)), objective)
     assert "objective=mlm" in str(caught.value)
     check_objective(make_store(numbered(sizes)), "mlm")
+
+
+@pytest.mark.parametrize("objective", ["mlm_nsp", "mlm_sop", "mlm"])
+def test_a_plan_does_not_depend_on_how_many_units_are_planned_at_a_time(
+    make_store: Any, objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = long_documents(make_store, 150)
+    whole = plan(store, objective, length=48)
+    monkeypatch.setattr(pairs, "_BLOCK", 100)
+    parts = plan(store, objective, length=48)
+    for name in ("a_start", "a_end", "b_start", "b_end", "label"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=200), st.integers(0, 9))
+def test_chunks_follow_one_another_from_each_document_s_start(sizes: list[int], seed: int) -> None:
+    documents = np.append(0, np.cumsum(sizes))
+    last = np.repeat(documents[1:], sizes)
+    following = np.minimum(np.arange(len(last)) + np.random.default_rng(seed).integers(1, 5, size=len(last)), last)
+    expected, at = [], 0
+    while at < len(following):
+        expected.append(at)
+        at = int(following[at])
+    assert pairs._chunk_starts(documents, following).tolist() == expected
+
+
+def test_lengths_and_places_do_not_tell_the_labels_apart(make_store: Any) -> None:
+    # Short and long documents, as in an encyclopedia: the case in which a filled-up second segment is the longer one.
+    rng = np.random.default_rng(3)
+    sizes = [rng.integers(3, 40, size=rng.choice([2, 3, 5, 9, 40])).tolist() for _ in range(1500)]
+    store = make_store(numbered(sizes))
+    made = plan(store, length=128)
+    pair = made.label != NO_PAIR
+    a, b, label = (made.a_end - made.a_start)[pair], (made.b_end - made.b_start)[pair], made.label[pair]
+    for lengths_ in (a, b, a + b):
+        assert abs(separation(lengths_, label) - 0.5) < 0.035
+    borders = store.sentence_offsets[store.document_offsets]
+    assert not np.isin(made.b_start[pair], borders).any()
+    closes = np.isin(made.b_end[pair], borders)
+    assert abs(closes[label == 0].mean() - closes[label == 1].mean()) < 0.05
+
+
+def test_counts_name_what_could_not_be_as_it_should(make_store: Any) -> None:
+    # Documents: one sentence; one with a sentence over the window; ordinary ones.
+    store = make_store(numbered([[5], [80, 4, 4], [6, 6, 6, 6, 6], [7, 7, 7]]))
+    counts = plan_counts(plan(store), store, "mlm_nsp", 32)
+    assert counts["documents"] == 4
+    assert counts["documents_of_one_sentence"] == 1
+    assert counts["sentences_cut"] == 1
+    assert counts["tokens"] == 5 + 88 + 30 + 21
+    assert counts["tokens_unused"] == 0
+    assert counts["label_0"] + counts["label_1"] + counts["without_pair"] == counts["sequences"]
+
+
+def test_where_no_second_segment_fits_it_is_cut_and_counted(make_store: Any) -> None:
+    # What is left beside an opening of 20 is 9: the other documents have nothing so short.
+    store = make_store(numbered([[20, 5], [25, 25], [25, 25]]))
+    made = [plan(store, epoch=epoch) for epoch in range(20)]
+    counts = [plan_counts(one, store, "mlm_nsp", 32) for one in made]
+    assert sum(count["seconds_cut"] for count in counts) > 0
+    assert all(one.lengths.max() <= 32 for one in made)
+
+
+def test_documents_of_one_sentence_serve_as_second_segments_where_there_are_no_others(make_store: Any) -> None:
+    store = make_store(numbered([[4, 4, 4, 4, 4, 4], [5], [6]]))
+    found = [plan(store, length=20, seed=seed) for seed in range(20)]
+    random = [one.b_start[one.label == 1] for one in found]
+    assert sum(map(len, random)) > 5
+    assert set(np.concatenate(random).tolist()) == {24, 29}
+    assert plan_counts(found[0], store, "mlm_nsp", 20)["seconds_opening"] == len(random[0])
+
+
+@pytest.mark.parametrize("objective", ["mlm_sop", "mlm"])
+def test_one_document_is_enough_without_next_sentences(make_store: Any, objective: str) -> None:
+    store = make_store(numbered([[9] * 200]))
+    made = plan(store, objective)
+    assert plan_counts(made, store, objective, 32)["tokens_unused"] == 0
+    assert len(made) > 50

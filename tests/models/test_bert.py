@@ -148,3 +148,22 @@ def test_incomplete_and_foreign_folders_are_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"bert"', '"gpt2"'))
     with pytest.raises(StageError, match="model_type is 'gpt2'"):
         bert.require_bert(tmp_path / "gpt")
+
+
+def test_recomputed_activations_give_the_same_bits_with_dropout() -> None:
+    sparse, _ = batch()
+    outcomes = []
+    for recompute in (False, True):
+        ours = model().train()
+        calls: list[int] = []
+        ours.bert.encoder.layer[0].intermediate.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        if recompute:
+            bert.recompute_activations(ours)
+        torch.manual_seed(5)
+        sums = bert.PretrainingLoss(ours)(sparse)
+        (sums["mlm_loss"] + sums["nsp_loss"]).backward()
+        assert len(calls) == 1 + recompute
+        outcomes.append((sums["mlm_loss"], [p.grad for p in ours.parameters()]))
+    (loss, gradients), (again, others) = outcomes
+    assert torch.equal(loss, again)
+    assert all(torch.equal(a, b) for a, b in zip(gradients, others, strict=True))

@@ -1,7 +1,6 @@
 """Every recipe is a stage, every preset is a config of it, and a stage runs alone as in a pipeline."""
 
 import ast
-import json
 import os
 import subprocess
 import sys
@@ -83,9 +82,6 @@ SMALL = [
 ]  # fmt: skip
 
 
-def losses(folder: Path) -> list[float]:
-    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [row.get("loss", row.get("eval_mlm_loss")) for row in rows]
 
 
 def test_a_recipe_alone_gives_the_bytes_of_the_pipeline(whole_run: Path, tmp_path: Path) -> None:
@@ -105,24 +101,6 @@ def test_a_recipe_alone_gives_the_bytes_of_the_pipeline(whole_run: Path, tmp_pat
     )  # fmt: skip
     assert again.returncode == 2
     assert "config.seed: 42 -> 1" in again.stderr
-
-
-def test_two_processes_learn_what_one_does(whole_run: Path, tmp_path: Path) -> None:
-    made = whole_run / "latest" / "small"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_config.yaml"]
-    done = subprocess.run(
-        [
-            *launch, "--multi_gpu", "--num_processes", "2", "recipes/pretrain.py",
-            "--input", f"data={made / 'pretrain_data'}", "--input", f"tokenizer={made / 'tokenizer'}",
-            "--out", str(tmp_path / "out"), *SMALL,
-        ],
-        capture_output=True, text=True, cwd=REPOSITORY, timeout=280,
-        env={**os.environ, "ACCELERATE_USE_CPU": "true"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    state = json.loads((tmp_path / "out" / "trainer_state.json").read_text())
-    assert state["num_processes"] == 2
-    assert losses(tmp_path / "out") == pytest.approx(losses(made / "pretrain"), rel=1e-5)
 
 
 def test_a_launch_that_became_one_process_says_so(whole_run: Path, tmp_path: Path) -> None:
@@ -147,27 +125,6 @@ def test_accelerate_really_leaves_that_trace() -> None:
     port, rank, world = done.stdout.split()
     assert port.isdigit()
     assert (rank, world) == ("None", "None")
-
-
-def test_a_killed_run_goes_on_from_its_last_checkpoint(whole_run: Path, tmp_path: Path) -> None:
-    import signal
-
-    made = whole_run / "latest" / "small"
-    out = tmp_path / "out"
-    command = [
-        sys.executable, "recipes/pretrain.py", "--input", f"data={made / 'pretrain_data'}",
-        "--input", f"tokenizer={made / 'tokenizer'}", "--out", str(out), *SMALL, "save_steps=2",
-    ]  # fmt: skip
-    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        while not list(out.glob("checkpoint-*")) and process.poll() is None:
-            pass
-        process.send_signal(signal.SIGKILL)
-    assert not (out / "manifest.json").exists()
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (out / "model.safetensors").read_bytes() == (made / "pretrain" / "model.safetensors").read_bytes()
-    assert losses(out) == losses(made / "pretrain")
-    assert not list(out.glob("checkpoint-*"))
 
 
 def test_a_launched_stage_with_trackers_is_whole_and_its_errors_come_back(

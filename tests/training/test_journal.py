@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from accelerate import Accelerator
 
+from bertkit.data.batching import Position
 from bertkit.errors import HostError
 from bertkit.training.journal import Journal
 from bertkit.training.loop import StepResult
@@ -16,7 +17,9 @@ from bertkit.training.processes import make_accelerator
 
 
 def result(step: int, loss: float) -> StepResult:
-    return StepResult(step, (0, step), step / 10, loss, {"x": loss * 4, "n": 4.0}, 1e-3, 0.5, 4, 100, 0.5)
+    return StepResult(
+        step, Position(0, step - 1, step), step / 10, loss, {"x": loss * 4, "n": 4.0}, 1e-3, 0.5, 4, 100, 0.5
+    )
 
 
 def journal(out: Path, done_steps: int = 0) -> Journal:

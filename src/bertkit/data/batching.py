@@ -53,21 +53,41 @@ def deal(batch: Ints, rows: int, rank: int, world_size: int) -> list[tuple[int, 
     return [(number, micro[number]) for number in range(rank, len(micro), world_size)]
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Position:
+    """A place in the stream of batches: batch `number` of `epoch` is used in optimizer step `step`, from 1."""
+
+    epoch: int
+    number: int
+    step: int
+
+    @property
+    def following(self) -> "Position":
+        """Where to go on after this batch; a number past the epoch's end means the next epoch's first."""
+        return Position(self.epoch, self.number + 1, self.step + 1)
+
+
+START = Position(0, 0, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class GlobalBatch:
     """What all processes together learn from in one optimizer step, and one process's part of it.
 
-    `position` is (epoch, number in the epoch) of the batch; `micro_batches` are this process's, each with its number
-    in the global batch; `denominators` name the losses and what each is divided by, counted over the whole global
-    batch; `tokens` leaves padding out.
+    `micro_batches` are this process's, each with its number in the global batch; `denominators` name the losses and
+    what each is divided by, and `padded_tokens` is rows times width, both summed over this process's micro-batches, for
+    the loop to add up; `sequences` and `tokens` (without padding) are those of the whole global batch, as are
+    `rows`, the numbers of its sequences in the epoch.
     """
 
-    position: tuple[int, int]
+    position: Position
     epoch: float
     micro_batches: list[tuple[int, Arrays]]
     denominators: dict[str, int]
     sequences: int
     tokens: int
+    padded_tokens: int
+    rows: Ints
 
 
 def pad_rows(rows: list[Ints], pad_id: int, *, multiple: int = 8) -> tuple[Ints, NDArray[np.bool_]]:

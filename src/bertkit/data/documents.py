@@ -2,24 +2,19 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
-from multiprocessing import connection, get_context, parent_process
-from os import _exit
+from itertools import chain
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import xxhash
 
 from bertkit import storage
 from bertkit.data.shards import PREFIX, SHARD_CHARACTERS, Document, Holdout, ShardWriter, Split
 from bertkit.data.sources.raw import RawDocument, Tally
-from bertkit.errors import DataError, HostError, StageError
+from bertkit.data.worker_pool import ordered_map
+from bertkit.errors import DataError, StageError
 from bertkit.text.cleaning import clean_with_reasons
 from bertkit.text.sentences import split_counting
 
@@ -116,7 +111,7 @@ def _prepared(
             sizes.append((len(batch), sum(len(document.text) for document in batch)))
             yield batch
 
-    for done in _ordered_map(prepare, batches(), num_workers):
+    for done in ordered_map(prepare, batches(), num_workers, in_process=_BATCHES_IN_PROCESS):
         yield from done
         documents, characters = sizes.popleft()
         if progress:
@@ -177,7 +172,7 @@ def _prepare(raw: RawDocument, language: str, min_sentences: int, min_characters
     return Prepared(Document(raw.id, sentences, xxhash.xxh3_128_intdigest(text.encode())), None, changed)
 
 
-# --- batches and processes -------------------------------------------------------------------------------------
+# --- batches -------------------------------------------------------------------------------------------------
 
 
 def _batches(raw: Iterable[RawDocument]) -> Iterator[list[RawDocument]]:
@@ -191,46 +186,3 @@ def _batches(raw: Iterable[RawDocument]) -> Iterator[list[RawDocument]]:
             batch, characters = [], 0
     if batch:
         yield batch
-
-
-def _ordered_map(function: Callable[[Any], Any], items: Iterator[Any], num_workers: int) -> Iterator[Any]:
-    """`map(function, items)` over processes: results in order, and few items read ahead.
-
-    `Pool.imap` would read all items at once, and hang when a worker is killed.
-    """
-    if num_workers <= 1:
-        yield from map(function, items)
-        return
-    yield from map(function, islice(items, _BATCHES_IN_PROCESS))
-    item = next(items, None)
-    if item is None:
-        return
-    items = chain([item], items)
-    pending: deque[Future[Any]] = deque()
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) > 2 * num_workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        except BrokenProcessPool:
-            raise HostError(
-                "a worker process ended without a word; the system may have run out of memory",
-                remedy="Run again with num_workers=1, or on a machine with more memory.",
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Without this, workers would wait for ever after their parent is killed."""
-    parent = parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        connection.wait([parent.sentinel])
-        _exit(1)
-
-    Thread(target=wait, daemon=True).start()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bertkit.data.batching import Arrays, GlobalBatch, deal, epoch_batches, pad_rows
+from bertkit.data.batching import START, Arrays, GlobalBatch, Position, deal, epoch_batches, pad_rows
 from bertkit.data.pretraining import SpecialIds
 from bertkit.text.vocabulary import read_vocabulary
 from bertkit.text.wordpiece import load_encode
@@ -30,23 +30,41 @@ class EncodedTexts:
         return np.array([len(row) for row in self.rows], dtype=np.int64)
 
     def batches(
-        self, batch_size: int, rows: int, *, seed: int, rank: int, world_size: int, start: tuple[int, int] = (0, 0)
+        self,
+        batch_size: int,
+        rows: int,
+        *,
+        seed: int,
+        rank: int,
+        world_size: int,
+        start: Position = START,
+        turn: int = 0,
+        turns: int = 1,
     ) -> Iterator[GlobalBatch]:
-        """Global batches without end, from position `start` on; an epoch's last one may be smaller."""
+        """Global batches without end, from position `start` on; an epoch's last one may be smaller.
+
+        Of `turns` workers that share the work, the one whose `turn` it is makes a batch; the others pass it over.
+        """
         lengths = self.lengths
-        epoch, first = start
+        epoch, first, step = start.epoch, start.number, start.step
         while True:
             order = epoch_batches(lengths, batch_size, seed=seed, epoch=epoch, drop_last=False)
             for number in range(first, len(order)):
-                batch = order[number]
+                batch, position = order[number], Position(epoch, number, step)
+                step += 1
+                if (position.step - start.step) % turns != turn:
+                    continue
                 size = min(rows, -(-len(batch) // world_size))
+                micro_batches = [(i, self.collate(micro)) for i, micro in deal(batch, size, rank, world_size)]
                 yield GlobalBatch(
-                    position=(epoch, number),
+                    position=position,
                     epoch=epoch + (number + 1) / len(order),
-                    micro_batches=[(i, self.collate(micro)) for i, micro in deal(batch, size, rank, world_size)],
-                    denominators={"loss": len(batch)},
+                    micro_batches=micro_batches,
+                    denominators={"loss": sum(len(arrays["labels"]) for _, arrays in micro_batches)},
                     sequences=len(batch),
                     tokens=int(lengths[batch].sum()),
+                    padded_tokens=sum(arrays["input_ids"].size for _, arrays in micro_batches),
+                    rows=batch,
                 )
             epoch, first = epoch + 1, 0
 

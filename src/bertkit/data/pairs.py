@@ -6,23 +6,32 @@ what follows (label 0, IsNext); tails, B comes from another document, never the 
 the chunk begins the next one, so no text is lost. A chunk of one sentence has no pair: it is used as a single
 segment and takes no part in the NSP loss (label -100). For sentence-order prediction (Lan et al. 2020) label 1 means
 that the two halves are swapped.
+
+Nothing but content should tell label 1 from label 0. A's distribution is the same for both, since the coin is drawn
+last. A second segment from elsewhere is about as long as the one it replaces, ends with a sentence, and does not open
+its document, which a segment that follows another never does.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertkit.data import keyed
+from bertkit.data.second_segments import seconds_from_elsewhere
 from bertkit.data.token_store import TokenStore
+from bertkit.data.units import Units, make_units
 from bertkit.errors import DataError
 
 Objective = Literal["mlm_nsp", "mlm_sop", "mlm"]
 Ints = NDArray[np.int64]
 
 NO_PAIR = -100  # the label that torch's cross-entropy ignores
-_REDRAWS = 16  # tries to find a second segment that fits without being cut
+_BLOCK = 1 << 20  # units planned at a time, so that memory does not follow the corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +58,6 @@ class EpochPlan:
         return (self.a_end - self.a_start) + second + 2 + (second > 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
-    """What a sequence is made of: sentences, those longer than a sequence cut into equal pieces.
-
-    `offsets`: token at which each unit starts, and the end; `first` and `last`: for each unit, the first unit of its
-    document and the one after its last.
-    """
-
-    offsets: Ints
-    first: Ints
-    last: Ints
-
-
-def make_units(store: TokenStore, longest: int) -> Units:
-    """The units of a store, none longer than `longest` tokens."""
-    starts, lengths = store.sentence_offsets[:-1], np.diff(store.sentence_offsets)
-    pieces = -(-lengths // longest)
-    before = np.cumsum(pieces) - pieces  # unit at which each sentence starts
-    nth = np.arange(pieces.sum()) - np.repeat(before, pieces)
-    offsets = np.repeat(starts, pieces) + np.repeat(lengths, pieces) * nth // np.repeat(pieces, pieces)
-    ends = np.append(before, pieces.sum())[store.document_offsets]
-    sizes = np.diff(ends)
-    return Units(
-        np.append(offsets, store.sentence_offsets[-1]).astype(np.int64),
-        np.repeat(ends[:-1], sizes),
-        np.repeat(ends[1:], sizes),
-    )
-
-
 def check_objective(store: TokenStore, objective: Objective) -> None:
     """Refuse an objective that the documents cannot serve.
 
@@ -102,36 +82,76 @@ def check_objective(store: TokenStore, objective: Objective) -> None:
         )
 
 
+def room(objective: Objective, max_seq_length: int) -> int:
+    """Tokens of text that fit beside the special tokens."""
+    return max_seq_length - (2 if objective == "mlm" else 3)
+
+
 def plan_epoch(
     units: Units, *, objective: Objective, max_seq_length: int, short_seq_prob: float, seed: int, epoch: int
 ) -> EpochPlan:
     """Cut the units into the sequences of one epoch. `units` come from `make_units(store, room(...))`."""
-    budget = room(objective, max_seq_length)
-    index = np.arange(len(units.first), dtype=np.int64)
+    plan = partial(
+        _plan_block,
+        units,
+        objective=objective,
+        budget=room(objective, max_seq_length),
+        short_seq_prob=short_seq_prob,
+        seed=seed,
+        epoch=epoch,
+    )
+    columns = zip(*(plan(first, last) for first, last in _blocks(units)), strict=True)
+    return EpochPlan(*(np.concatenate(column) for column in columns))
+
+
+def _blocks(units: Units) -> Iterator[tuple[int, int]]:
+    """First document and the one after the last of runs of documents with some `_BLOCK` units."""
+    borders = np.searchsorted(units.documents, np.arange(0, len(units), _BLOCK))
+    borders = np.unique(np.append(borders, len(units.documents) - 1))
+    yield from pairwise(borders.tolist() if len(units) else [0, 0])
+
+
+def _plan_block(
+    units: Units,
+    first_document: int,
+    last_document: int,
+    *,
+    objective: Objective,
+    budget: int,
+    short_seq_prob: float,
+    seed: int,
+    epoch: int,
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """The sequences of a run of documents, as the columns of an `EpochPlan`."""
+    borders = units.documents[first_document : last_document + 1]
+    start = borders[0]
+    index = np.arange(start, borders[-1], dtype=np.int64)
     target = _targets(index, budget, short_seq_prob, seed, epoch)
     # As many whole units as fit, at least one, none of the next document.
-    end = np.searchsorted(units.offsets, units.offsets[:-1] + target, side="right") - 1
-    end = np.minimum(np.maximum(end, index + 1), units.last)
+    end = np.searchsorted(units.offsets, units.offsets[index] + target, side="right") - 1
+    end = np.minimum(np.maximum(end, index + 1), np.repeat(borders[1:], np.diff(borders)))
     if objective == "mlm":
-        chosen = _chain(end)
-        a_start, a_end = units.offsets[chosen], units.offsets[end[chosen]]
-        return EpochPlan(a_start, a_end, a_end, a_end, np.full(len(chosen), NO_PAIR, dtype=np.int64))
+        chosen = _chunk_starts(borders - start, end - start)
+        a, b = units.offsets[index[chosen]], units.offsets[end[chosen]]
+        return a, b, b, b, np.full(len(chosen), NO_PAIR, dtype=np.int64)
+
     coin = keyed.integers(keyed.key(seed, "pair label", epoch), index, 2)
     split = index + 1 + keyed.integers(keyed.key(seed, "pair split", epoch), index, np.maximum(end - index - 1, 1))
     label = np.where(end - index > 1, coin, NO_PAIR)
     split = np.where(label == NO_PAIR, end, split)
-    random_next = objective == "mlm_nsp"
-    chosen = _chain(np.where(label == 1, split, end) if random_next else end)
-    a, middle, b = chosen, split[chosen], end[chosen]
-    plan = EpochPlan(units.offsets[a], units.offsets[middle], units.offsets[middle], units.offsets[b], label[chosen])
-    if random_next:
-        return _with_random_seconds(plan, units, chosen, target[chosen], seed, epoch)
-    return _with_swapped(plan)
-
-
-def room(objective: Objective, max_seq_length: int) -> int:
-    """Tokens of text that fit beside the special tokens."""
-    return max_seq_length - (2 if objective == "mlm" else 3)
+    following = np.where(label == 1, split, end) if objective == "mlm_nsp" else end
+    chosen = _chunk_starts(borders - start, following - start)
+    index, target, split, end, label = (column[chosen] for column in (index, target, split, end, label))
+    a_start, a_end, b_end = units.offsets[index], units.offsets[split], units.offsets[end]
+    b_start, other = a_end.copy(), label == 1
+    if objective == "mlm_nsp":
+        b_start[other], b_end[other] = seconds_from_elsewhere(
+            units, index[other], (split[other], end[other]), (target - (a_end - a_start))[other], seed=seed, epoch=epoch
+        )
+    else:
+        a_start[other], b_start[other] = b_start[other], a_start[other]
+        a_end[other], b_end[other] = b_end[other], a_end[other]
+    return a_start, a_end, b_start, b_end, label
 
 
 def _targets(index: Ints, budget: int, short_seq_prob: float, seed: int, epoch: int) -> Ints:
@@ -140,47 +160,50 @@ def _targets(index: Ints, budget: int, short_seq_prob: float, seed: int, epoch: 
     return np.where(short, np.minimum(length, budget), budget)
 
 
-def _chain(following: Ints) -> Ints:
-    """0, following[0], following[following[0]], ... up to the end: the chunks' first units."""
-    steps, end = following.tolist(), len(following)
-    visited = []
-    at = 0
-    while at < end:
-        visited.append(at)
-        at = steps[at]
-    return np.array(visited, dtype=np.int64)
+def _chunk_starts(documents: Ints, following: Ints) -> Ints:
+    """Units at which chunks start: the first of each document, what `following` says of it, and so on to its end.
+
+    All documents go forward together; the few longest finish one by one.
+    """
+    at, end = documents[:-1], documents[1:]
+    found = []
+    while len(at) > 64:
+        found.append(at)
+        at = following[at]
+        inside = at < end
+        at, end = at[inside], end[inside]
+    rest = []
+    for unit, last in zip(at.tolist(), end.tolist(), strict=True):
+        while unit < last:
+            rest.append(unit)
+            unit = int(following[unit])
+    return np.sort(np.concatenate([*found, np.array(rest, dtype=np.int64)]))
 
 
-def _with_swapped(plan: EpochPlan) -> EpochPlan:
-    swap = plan.label == 1
-    return EpochPlan(
-        np.where(swap, plan.b_start, plan.a_start),
-        np.where(swap, plan.b_end, plan.a_end),
-        np.where(swap, plan.a_start, plan.b_start),
-        np.where(swap, plan.a_end, plan.b_end),
-        plan.label,
-    )
+def plan_counts(plan: EpochPlan, store: TokenStore, objective: Objective, max_seq_length: int) -> dict[str, int]:
+    """What an epoch holds, and what could not be as it should by reason.
 
-
-def _with_random_seconds(plan: EpochPlan, units: Units, chosen: Ints, target: Ints, seed: int, epoch: int) -> EpochPlan:
-    """Give every sequence of label 1 a second segment that starts at a random unit of another document."""
-    rows = np.flatnonzero(plan.label == 1)
-    first, last = units.first[chosen[rows]], units.last[chosen[rows]]
-    free = target[rows] - (plan.a_end - plan.a_start)[rows]
-    others = len(units.first) - (last - first)
-    picked = np.full(len(rows), -1, dtype=np.int64)
-    for attempt in range(_REDRAWS):
-        open_rows = np.flatnonzero(picked < 0) if attempt else np.arange(len(rows))
-        family = keyed.key(seed, f"second segment {attempt}", epoch)
-        drawn = keyed.integers(family, chosen[rows[open_rows]], others[open_rows])
-        drawn += np.where(drawn >= first[open_rows], (last - first)[open_rows], 0)
-        # A segment cut in mid-sentence would give the label away, since a true next segment never is.
-        fits = units.offsets[drawn + 1] - units.offsets[drawn] <= free[open_rows]
-        keep = fits | (attempt == _REDRAWS - 1)
-        picked[open_rows[keep]] = drawn[keep]
-    start = units.offsets[picked]
-    until = np.searchsorted(units.offsets, start + free, side="right") - 1
-    end = np.where(until > picked, units.offsets[np.minimum(until, units.last[picked])], start + free)
-    b_start, b_end = plan.b_start.copy(), plan.b_end.copy()
-    b_start[rows], b_end[rows] = start, end
-    return EpochPlan(plan.a_start, plan.a_end, b_start, b_end, plan.label)
+    `tokens_unused` are in no first segment and no second one that stands where it was written; `tokens_elsewhere` are
+    read once more as somebody else's second segment; `seconds_cut` end in mid-sentence because nothing fitted;
+    `seconds_opening` open their document because no other sentence was to be had.
+    """
+    longest = room(objective, max_seq_length)
+    units, elsewhere = make_units(store, longest), (plan.label == 1) & (objective == "mlm_nsp")
+    own = np.where(elsewhere, 0, plan.b_end - plan.b_start)
+    pieces = np.diff(store.sentence_offsets)
+    ends = plan.b_end[elsewhere]
+    openings = units.offsets[units.documents[:-1]]
+    return {
+        "sequences": len(plan),
+        "label_0": int((plan.label == 0).sum()),
+        "label_1": int((plan.label == 1).sum()),
+        "without_pair": int((plan.label == NO_PAIR).sum()),
+        "documents": len(units.documents) - 1,
+        "documents_of_one_sentence": int((np.diff(store.document_offsets) == 1).sum()),
+        "sentences_cut": int((pieces > longest).sum()),
+        "seconds_cut": int((units.offsets[np.searchsorted(units.offsets, ends)] != ends).sum()),
+        "seconds_opening": int(np.isin(plan.b_start[elsewhere], openings).sum()),
+        "tokens": int(units.offsets[-1]),
+        "tokens_elsewhere": int((plan.b_end - plan.b_start)[elsewhere].sum()),
+        "tokens_unused": int(units.offsets[-1] - (plan.a_end - plan.a_start).sum() - own.sum()),
+    }

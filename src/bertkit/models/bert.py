@@ -3,16 +3,21 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from bertkit.errors import DataError, StageError
+from bertkit.models.attention import install_attention
+from bertkit.models.dropout import install_dropout
+from bertkit.models.masked_lm import masked_lm_loss
 
 Batch = dict[str, Tensor]
 Sums = dict[str, Tensor]
@@ -26,18 +31,19 @@ class PretrainingLoss(nn.Module):
 
     def __init__(self, model: BertForPreTraining) -> None:
         super().__init__()
-        self.model = model
+        self.model = _quickened(model)
 
     def forward(self, batch: Batch) -> Sums:
         """Sums over a micro-batch made by `PretrainingData.collate`: `*_loss`, `*_correct`, `*_count`, all scalars."""
         hidden, pooled = self.encode(batch)
         masked = hidden.flatten(0, 1).index_select(0, batch["masked_positions"])
-        predictions = self.model.cls.predictions(masked).float()
-        labels = batch["masked_labels"]
+        head, labels = self.model.cls.predictions, batch["masked_labels"]
+        decoder = head.decoder
+        mlm_loss, mlm_correct = masked_lm_loss(head.transform(masked), decoder.weight, decoder.bias, labels)
         pair, pair_label = self.model.cls.seq_relationship(pooled).float(), batch["next_sentence_label"]
         return {
-            "mlm_loss": functional.cross_entropy(predictions, labels, reduction="sum"),
-            "mlm_correct": (predictions.argmax(-1) == labels).sum(),
+            "mlm_loss": mlm_loss,
+            "mlm_correct": mlm_correct,
             "mlm_count": torch.tensor(len(labels), device=labels.device),
             # A batch without pairs still reaches the pooler, with a gradient of zero: every process needs the same graph.
             "nsp_loss": functional.cross_entropy(pair, pair_label, reduction="sum", ignore_index=-100),
@@ -60,7 +66,7 @@ class ClassificationLoss(nn.Module):
 
     def __init__(self, model: BertForSequenceClassification) -> None:
         super().__init__()
-        self.model = model
+        self.model = _quickened(model)
 
     def forward(self, batch: Batch) -> Sums:
         """Sums over a micro-batch: `loss`, `correct`, `count`, scalars."""
@@ -81,6 +87,20 @@ class ClassificationLoss(nn.Module):
         return output.float()
 
 
+def _quickened(model: Any) -> Any:
+    """The model with dropout and attention that compute the same at less cost."""
+    install_dropout(model)
+    install_attention(model)
+    return model
+
+
+def recompute_activations(model: Any) -> None:
+    """Have the encoder compute its activations again in the backward pass; dropout is drawn as it was (Chen et al. 2016)."""
+    for layer in model.bert.encoder.layer:
+        layer.gradient_checkpointing = True
+        layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+
+
 def new_pretraining_model(
     sizes: dict[str, Any], *, vocab_size: int, pad_token_id: int, seed: int
 ) -> BertForPreTraining:
@@ -89,11 +109,14 @@ def new_pretraining_model(
     return BertForPreTraining(BertConfig(**sizes, vocab_size=vocab_size, pad_token_id=pad_token_id))
 
 
-def load_pretraining_model(folder: Path, *, seed: int) -> BertForPreTraining:
-    """The pretraining model in a Hugging Face folder; heads it lacks start random, by `seed`."""
+def load_pretraining_model(folder: Path, *, seed: int, **changes: Any) -> BertForPreTraining:
+    """The pretraining model in a Hugging Face folder; heads it lacks start random, by `seed`.
+
+    `changes` replace values of its `config.json`, such as dropout.
+    """
     require_bert(folder)
     torch.manual_seed(seed)
-    return _load(BertForPreTraining, folder, may_miss=("cls.", "bert.pooler."))
+    return _load(BertForPreTraining, folder, may_miss=("cls.", "bert.pooler."), **changes)
 
 
 def classifier(

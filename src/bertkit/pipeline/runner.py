@@ -4,18 +4,21 @@ import json
 import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from bertkit import storage
 from bertkit.artifacts import Artifact
 from bertkit.config import Config
-from bertkit.errors import BertkitError, BusyError, HostError, IntegrityError, NumericError, StageError
+from bertkit.errors import BertkitError, BusyError, HostError, IntegrityError, NumericError, StageError, Terminated
 from bertkit.pipeline.graph import Node, Plan
 
 log = logging.getLogger(__name__)
@@ -77,17 +80,53 @@ def _launch(home: Path, node: Node, inputs: dict[str, tuple[Artifact, ...]], *, 
     log.info("%s", shlex.join(command))
     with tempfile.TemporaryDirectory() as folder:
         error_file = Path(folder) / "error.json"
-        done = subprocess.run(command, env={**os.environ, ERROR_FILE: str(error_file)}, check=False)
-        if done.returncode == 0:
-            return
-        if error_file.is_file():
+        code, sent = _run_forwarding(command, {**os.environ, ERROR_FILE: str(error_file)})
+        if error_file.is_file() and code != 0:
             raise _relayed(json.loads(error_file.read_text(encoding="utf-8")))
-    raise StageError(f"{node.name}: the launched command ended with exit code {done.returncode}; its output is above")
+    if sent is not None:
+        # Also after a stage that still came to its end: what follows it must not begin.
+        raise KeyboardInterrupt if sent == signal.SIGINT else Terminated(f"{node.name}: ended by SIGTERM")
+    if code != 0:
+        raise StageError(f"{node.name}: the launched command ended with exit code {code}; its output is above")
+
+
+def _run_forwarding(command: list[str], environment: dict[str, str]) -> tuple[int, int | None]:
+    """Run a command in a process group of its own and hand on SIGTERM and SIGINT to all of it.
+
+    A launcher of one process would leave it running. Returns the exit code and the last signal.
+    """
+    sent: list[int] = []
+    started: list[subprocess.Popen[bytes]] = []
+
+    def hand_on() -> None:
+        if sent and started:
+            with suppress(ProcessLookupError):
+                os.killpg(started[0].pid, sent[-1])
+
+    def note(number: int, frame: FrameType | None) -> None:
+        sent.append(number)
+        hand_on()
+
+    with _handling((signal.SIGTERM, signal.SIGINT), note):
+        started.append(subprocess.Popen(command, env=environment, process_group=0))
+        hand_on()  # a signal that came before there was a process
+        code = started[0].wait()
+    return code, sent[-1] if sent else None
+
+
+@contextmanager
+def _handling(numbers: tuple[signal.Signals, ...], handler: Any) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def _relayed(error: dict[str, Any]) -> BertkitError:
     """The error of a launched process, as the class that has its exit code."""
-    kinds = {kind.exit_code: kind for kind in (HostError, IntegrityError, NumericError, BusyError)}
+    kinds = {kind.exit_code: kind for kind in (HostError, IntegrityError, NumericError, Terminated, BusyError)}
     kind = kinds.get(error["exit_code"], StageError)
     return kind(error["what"], where=error["where"], remedy=error["remedy"])
 

@@ -19,7 +19,7 @@ def corpus(source: Corpus) -> dict[str, Any]:
 
 def tokenizer(source: Tokenizer) -> dict[str, Any]:
     """The figures of a tokenizer."""
-    quality = source.read_json("quality.json")
+    quality = source.counts()
     keys = ("vocab_size", "vocab_size_asked", "fertility", "unknown_rate", "characters_per_token", "unused_entries")
     measured = quality.get("measured_on") or {}
     return {

@@ -11,7 +11,8 @@ from bertkit import storage
 from bertkit.artifacts import Checkpoint, Model, TaskData
 from bertkit.errors import ConfigError, StageError
 from bertkit.stage import stage
-from bertkit.stages.session import Above0, Positive, Session, Share, TrainingConfig
+from bertkit.stages.session import Session
+from bertkit.stages.training_config import Above0, Positive, Share, TrainingConfig
 
 if TYPE_CHECKING:
     from bertkit.data.encoding import EncodedTexts
@@ -50,7 +51,6 @@ class FinetuneConfig(TrainingConfig):
 def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: Path) -> Model:
     """Fine-tune a BERT on a task; the weights that were best on the validation split are kept."""
     from bertkit.models import bert
-    from bertkit.training import checkpoints
     from bertkit.training.best import BestWeights
 
     # --- read inputs
@@ -73,12 +73,14 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
         ),
         out=out,
         name=f"finetune {task['name']}",
+        inputs={"data": data.fingerprint, "start": start.fingerprint},
         max_steps=config.max_steps or max(1, round(config.num_train_epochs * steps_per_epoch)),
         summarise=summarise,
     )
     best = BestWeights(config.metric_for_best_model, config.early_stopping_patience)
     if session.saved is not None:
         best.restore(session.saved.groups["best"], session.saved.state["best"])
+    session.more = lambda: ({"best": best.weights}, {"best": best.state})
 
     # --- loop
     for result in session.steps(partial(train.batches, config.train_batch_size, session.micro_batch, seed=config.seed)):
@@ -86,14 +88,13 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
         if result.step % (config.eval_steps or steps_per_epoch) and not last:
             continue
         figures = session.measure(validation.share(session.micro_batch, **session.place))
-        best.offer(result.step, figures, checkpoints.parameters(session.model))
+        best.offer(result.step, figures, session.weights)
         if best.exhausted:
             break
         if not last:
-            session.save({"best": best.weights}, {"best": best.state})
+            session.save()
 
     # --- write
-    checkpoints.load_parameters(session.model, best.weights)
     facts = {
         "best_step": best.step,
         "best_metric": best.value,
@@ -116,7 +117,7 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
             **facts,
         }
         storage.write_json(out / "predictor.json", predictor)
-    session.finish(start.path, facts)
+    session.finish(start.path, facts, weights=best.weights)
     return Model(out)
 
 

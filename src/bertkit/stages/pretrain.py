@@ -1,6 +1,8 @@
 """Stage `pretrain`: train BERT with masked LM and next-sentence prediction."""
 
+import logging
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,12 +11,15 @@ from pydantic import Field, model_validator
 
 from bertkit.artifacts import Checkpoint, PretrainData, Tokenizer
 from bertkit.config import Config, runtime
-from bertkit.errors import DataError, StageError
+from bertkit.errors import ConfigError, DataError, StageError
 from bertkit.stage import stage
-from bertkit.stages.session import Above0, Positive, Session, Share, TrainingConfig
+from bertkit.stages.session import Session
+from bertkit.stages.training_config import Above0, Positive, Share, TrainingConfig
 
 if TYPE_CHECKING:
     from bertkit.data.pretraining import PretrainingData
+
+log = logging.getLogger(__name__)
 
 
 class ModelConfig(Config):
@@ -48,17 +53,24 @@ class ModelConfig(Config):
         return self
 
 
+_DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+
+
 class PretrainConfig(TrainingConfig):
     """How to pretrain. `max_steps`, where given, stands instead of `num_train_epochs`."""
 
     model: ModelConfig = ModelConfig()
-    """Sizes of a new model; not used when the input `start` is given."""
+    """Sizes of a new model. With the input `start`, those given must be its own; dropout may be another."""
     objective: Literal["mlm_nsp", "mlm_sop", "mlm"] = "mlm_nsp"
     """Masked LM with next-sentence prediction, with sentence-order prediction, or alone."""
     max_seq_length: Annotated[int, Field(ge=8)] = 128
     """Tokens in a sequence, special tokens counted in."""
     mlm_probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Share of tokens to predict."""
+    """Share of tokens to predict; `mlm_probability_end` says where it goes from there."""
+    mlm_probability_end: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share at the last step, reached in a straight line; by default as at the first. Held-out text keeps the first."""
+    mask_strategy: Literal["token", "whole_word", "span"] = "token"
+    """What is masked together: single word pieces, whole words, or spans of whole words (SpanBERT)."""
     short_seq_prob: Share = 0.1
     """Share of sequences made shorter than they could be."""
     num_train_epochs: Above0 = 1.0
@@ -81,7 +93,7 @@ class PretrainConfig(TrainingConfig):
         return self
 
 
-@stage("pretrain", version=1, resumable=True, parallel=True)
+@stage("pretrain", version=2, resumable=True, parallel=True)
 def pretrain(
     config: PretrainConfig, data: PretrainData, tokenizer: Tokenizer, start: Checkpoint | None = None, *, out: Path
 ) -> Checkpoint:
@@ -89,10 +101,17 @@ def pretrain(
     from bertkit.models import bert
 
     # --- read inputs
-    train, heldout = _read_data(config, data, tokenizer)
+    train, heldout = read_data(config, data, tokenizer)
+    counts = train.counts()
+    _say_what_words_are(config, data, tokenizer)
+    log.info("sequences: %s", ", ".join(f"{count:,} {name}" for name, count in counts.items()))
     if start is not None:
         _same_vocabulary(start, tokenizer)
+        _check_sizes(config, start)
     steps_per_epoch = train.steps_per_epoch(config.train_batch_size)
+    max_steps = count_steps(config, steps_per_epoch)
+    if config.mlm_probability_end is not None:
+        train = replace(train, mlm_probability_end=config.mlm_probability_end, mlm_steps=max_steps)
 
     # --- build model, resume
     session = Session(
@@ -100,7 +119,12 @@ def pretrain(
         lambda: bert.PretrainingLoss(_build(config, train, start)),
         out=out,
         name="pretrain",
-        max_steps=_count_steps(config, steps_per_epoch),
+        inputs={
+            "data": data.fingerprint,
+            "tokenizer": tokenizer.fingerprint,
+            **({"start": start.fingerprint} if start else {}),
+        },
+        max_steps=max_steps,
         summarise=summarise,
     )
 
@@ -119,7 +143,7 @@ def pretrain(
             session.save()
 
     # --- write
-    session.finish(tokenizer.path, {"steps_per_epoch": steps_per_epoch})
+    session.finish(tokenizer.path, {"steps_per_epoch": steps_per_epoch, "data": counts})
     return Checkpoint(out)
 
 
@@ -141,7 +165,8 @@ def _build(config: PretrainConfig, train: "PretrainingData", start: Checkpoint |
     from bertkit.models import bert
 
     if start is not None:
-        return bert.load_pretraining_model(start.path, seed=config.seed)
+        dropout = {name: getattr(config.model, name) for name in _DROPOUT if name in config.model.model_fields_set}
+        return bert.load_pretraining_model(start.path, seed=config.seed, **dropout)
     return bert.new_pretraining_model(
         config.model.model_dump(),
         vocab_size=train.store.vocab_size,
@@ -150,7 +175,7 @@ def _build(config: PretrainConfig, train: "PretrainingData", start: Checkpoint |
     )
 
 
-def _read_data(
+def read_data(
     config: PretrainConfig, data: PretrainData, tokenizer: Tokenizer
 ) -> "tuple[PretrainingData, PretrainingData | None]":
     """Training and held-out sequences; no held-out ones when the corpus has none."""
@@ -183,6 +208,7 @@ def _read_data(
             config.mlm_probability,
             config.short_seq_prob,
             seed,
+            config.mask_strategy,
         )
 
     check_objective(TokenStore(data.path, "train"), config.objective)
@@ -196,6 +222,20 @@ def _read_data(
     return train, sequences("heldout", objective, seed=0)
 
 
+def _say_what_words_are(config: PretrainConfig, data: PretrainData, tokenizer: Tokenizer) -> None:
+    from bertkit.text.vocabulary import read_entries
+
+    if config.mask_strategy == "token" or data.read_json("meta.json").get("word_segmenter", "none") != "none":
+        return
+    entries = [entry.removeprefix("##") for entry in read_entries(tokenizer.path)]
+    if 2 * sum("\u4e00" <= entry <= "\u9fff" for entry in entries) > len(entries):
+        log.info(
+            "mask_strategy=%s: every Chinese character is a word of its own, for the store was made without a "
+            "segmenter; pretrain_data's word_segmenter=rjieba finds words",
+            config.mask_strategy,
+        )
+
+
 def _same_vocabulary(start: Checkpoint, tokenizer: Tokenizer) -> None:
     from bertkit.text.vocabulary import read_entries
 
@@ -207,7 +247,27 @@ def _same_vocabulary(start: Checkpoint, tokenizer: Tokenizer) -> None:
         )
 
 
-def _count_steps(config: PretrainConfig, steps_per_epoch: int) -> int:
+def _check_sizes(config: PretrainConfig, start: Checkpoint) -> None:
+    """Refuse sizes that the started model does not have, and sequences that it cannot read."""
+    from bertkit.models.bert import require_bert
+
+    model = require_bert(start.path)
+    given = sorted(config.model.model_fields_set - {*_DROPOUT})
+    if other := [name for name in given if getattr(config.model, name) != model.get(name)]:
+        raise ConfigError(
+            "model."
+            + ", model.".join(f"{name} is {getattr(config.model, name)}, there {model.get(name)}" for name in other),
+            where=str(start.path),
+            remedy="The input 'start' decides the sizes: leave them out, or start from another model.",
+        )
+    if config.max_seq_length > model["max_position_embeddings"]:
+        raise ConfigError(
+            f"max_seq_length {config.max_seq_length} is over the model's {model['max_position_embeddings']} positions",
+            where=str(start.path),
+        )
+
+
+def count_steps(config: PretrainConfig, steps_per_epoch: int) -> int:
     if steps_per_epoch == 0:
         raise DataError(
             f"the corpus fills less than one batch of {config.train_batch_size} sequences",

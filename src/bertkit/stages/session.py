@@ -1,80 +1,35 @@
-"""What the training stages share: their options, and a run that logs, measures, saves and resumes."""
+"""What the training stages share: a run that logs, measures, saves and resumes."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, nullcontext
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from bertkit import storage
 from bertkit.artifacts import TRACKERS
-from bertkit.config import Config, runtime
-from bertkit.errors import ConfigError
+from bertkit.config import fingerprint
+from bertkit.errors import ConfigError, Terminated
+from bertkit.stages.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from bertkit.data.batching import Arrays, GlobalBatch
     from bertkit.training.loop import StepResult
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Above0 = Annotated[float, Field(gt=0)]
-AtLeast0 = Annotated[float, Field(ge=0)]
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
-
-
-class TrainingConfig(Config):
-    """Options of every training stage, in Hugging Face's words."""
-
-    train_batch_size: Positive = 32
-    """Sequences in an optimizer step, over all processes."""
-    max_steps: Positive | None = None
-    """Optimizer steps."""
-    learning_rate: Above0 = 1e-4
-    """Peak of the learning rate."""
-    lr_scheduler_type: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate falls after warm-up."""
-    warmup_steps: AtLeast0 = 0.1
-    """Steps of warm-up; below 1, a share of all steps."""
-    weight_decay: AtLeast0 = 0.01
-    """Decay of matrices; biases and LayerNorm are left alone."""
-    adam_beta1: Share = 0.9
-    """AdamW's first moment."""
-    adam_beta2: Share = 0.999
-    """AdamW's second moment."""
-    adam_epsilon: Above0 = 1e-6
-    """AdamW's epsilon."""
-    max_grad_norm: Above0 = 1.0
-    """Gradients are scaled down to this norm."""
-    seed: int = 42
-    """Of new weights, order, dropout and every other draw."""
-
-    logging_steps: Positive = runtime(10)
-    """Steps between two rows of the log."""
-    save_total_limit: Positive = runtime(2)
-    """Checkpoints kept while training."""
-    micro_batch_size: Positive | None = runtime(None)
-    """Sequences computed at once by a process; less memory, the same loss. Dropout is drawn for each micro-batch."""
-    device: Literal["auto", "cpu", "cuda"] = runtime("auto")
-    """Where to compute."""
-    mixed_precision: Literal["auto", "no", "bf16"] = runtime("auto")
-    """`auto` is bf16 on GPUs that have it, else fp32."""
-    num_threads: Positive | None = runtime(None)
-    """CPU threads of a process; by default its share of the cores."""
-    report_to: list[str] = runtime([])
-    """Trackers: wandb, tensorboard, ..."""
-    run_name: str = runtime("bertkit")
-    """The run's name in trackers."""
 
 
 class Session:
     """One training run in `out`: goes on from the newest checkpoint there, or begins.
 
-    `objective` holds the network as `.model` and returns sums; `summarise` turns sums into named figures.
+    `objective` holds the network as `.model` and returns sums; `summarise` turns sums into named figures; `inputs` are
+    the fingerprints of what is learnt from, which a checkpoint must share. `more`, where set, gives what else belongs in
+    a checkpoint: groups of tensors, and JSON.
     """
+
+    more: "Callable[[], tuple[dict[str, dict[str, Tensor]], dict[str, Any]]] | None" = None
 
     def __init__(
         self,
@@ -83,11 +38,20 @@ class Session:
         *,
         out: Path,
         name: str,
+        inputs: dict[str, str],
         max_steps: int,
         summarise: Callable[[dict[str, float]], dict[str, float]],
     ) -> None:
-        from bertkit.training import checkpoints, optimizers, processes
+        from bertkit.data.batching import START, Position
+        from bertkit.models import bert
+        from bertkit.training import checkpoints, processes
+        from bertkit.training.ceiling import peak_flops
+        from bertkit.training.ema import WeightAverage
         from bertkit.training.journal import Journal, open_trackers
+        from bertkit.training.memory import reuse_freed_memory
+        from bertkit.training.nonfinite import NonFiniteSteps
+        from bertkit.training.scaling import LossScaler
+        from bertkit.training.stopping import StopSignal
 
         self._config, self._out, self._summarise, self.max_steps = config, out, summarise, max_steps
         runs = out / TRACKERS
@@ -98,24 +62,45 @@ class Session:
         )
         self.accelerator = accelerator
         self.threads = processes.pin_threads(config.num_threads, accelerator.num_processes)
+        reuse_freed_memory()
         self.micro_batch = _micro_batch_rows(config, accelerator.num_processes)
         objective: Any = make_objective()
         self.model = objective.model
+        if config.gradient_checkpointing:
+            bert.recompute_activations(self.model)
+        if config.torch_compile:
+            processes.compile_in_place(objective)
         self._objective = accelerator.prepare(objective)
-        self._optimizer = optimizers.adamw(
-            self._objective,
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            betas=(config.adam_beta1, config.adam_beta2),
-            eps=config.adam_epsilon,
-        )
-        self.step, self.epoch, self._position = 0, 0.0, (0, 0)
-        self.saved = checkpoints.load_newest(out)
+        self._optimizer = _optimizer(config, self._objective)
+        self._identity = {
+            "config": fingerprint(config.identity()),
+            "seed": config.seed,
+            "train_batch_size": config.train_batch_size,
+            **inputs,
+        }
+        self._average = WeightAverage(self.model, self._optimizer, config.ema_decay) if config.ema_decay else None
+        self._scaler = LossScaler() if accelerator.mixed_precision == "fp16" else None
+        self._peak_flops = config.peak_flops or peak_flops(accelerator.device, str(accelerator.mixed_precision))
+        self.step, self.epoch, self._position = 0, 0.0, START
+        with accelerator.main_process_first():
+            self.saved = checkpoints.load_newest(out, self._identity, tidy=self.is_main)
+        state = self.saved.state if self.saved is not None else {}
         if self.saved is not None:
             checkpoints.load_parameters(self.model, self.saved.groups["model"])
-            checkpoints.load_optimizer_tensors(self._optimizer, self._objective, self.saved.groups["optimizer"])
-            epoch, number = self.saved.state["position"]
-            self.step, self._position = self.saved.step, (epoch, number)
+            checkpoints.load_optimizer_tensors(self._optimizer, self.model, self.saved.groups["optimizer"])
+            self.step, self.epoch, self._position = self.saved.step, state["epoch"], Position(*state["position"])
+            if self._average is not None:
+                self._average.restore(self.saved.groups["average"], state["averaged_updates"])
+            if self._scaler is not None and "loss_scale" in state:
+                self._scaler.restore(state["loss_scale"])
+        self._nonfinite = NonFiniteSteps(
+            out,
+            config.on_nonfinite,
+            limit=config.max_skipped_steps,
+            skipped=state.get("skipped_steps", []),
+            process_index=accelerator.process_index,
+        )
+        self._stop = StopSignal()
         accelerator.wait_for_everyone()
         options = config.model_dump(mode="json")
         open_trackers(accelerator, config.report_to, project="bertkit", run=config.run_name, config=options, out=runs)
@@ -127,6 +112,8 @@ class Session:
             logging_steps=config.logging_steps,
             summarise=summarise,
             done_steps=self.step,
+            pending=state.get("pending"),
+            peak_flops=self._peak_flops,
         )
 
     @property
@@ -138,68 +125,110 @@ class Session:
         """This process among the others, as batches ask for it."""
         return {"rank": self.accelerator.process_index, "world_size": self.accelerator.num_processes}
 
-    def steps(self, batches: "Callable[..., Iterator[GlobalBatch]]") -> "Iterator[StepResult]":
-        """Optimizer steps up to the last one, each logged. `batches` takes `start`, `rank` and `world_size`."""
-        from bertkit.training.loop import train_steps
-        from bertkit.training.optimizers import learning_rate_at, warmup_count
+    @property
+    def weights(self) -> "dict[str, Tensor]":
+        """The weights to measure and keep, by name: the averaged ones where there are any."""
+        from bertkit.training import checkpoints
 
-        config = self._config
-        rate = partial(
-            learning_rate_at,
-            peak=config.learning_rate,
-            max_steps=self.max_steps,
-            warmup_steps=warmup_count(config.warmup_steps, self.max_steps),
-            kind=config.lr_scheduler_type,
-        )
+        return checkpoints.parameters(self.model) if self._average is None else self._average.weights
+
+    def steps(self, batches: "Callable[..., Iterator[GlobalBatch]]") -> "Iterator[StepResult]":
+        """Optimizer steps up to the last one, each logged. `batches` takes `start`, `rank` and `world_size`.
+
+        Raises:
+            Terminated: SIGTERM came; the step was finished and is saved.
+        """
+        from bertkit.data.loading import prefetched
+        from bertkit.models.flops import training_flops
+        from bertkit.training.loop import train_steps
+
+        config, rate = self._config, _learning_rate(self._config, self.max_steps)
         if self.step >= self.max_steps:
             return
-        for result in train_steps(
-            self._objective,
-            batches(start=self._position, **self.place),
-            self._optimizer,
-            self.accelerator,
-            learning_rate=rate,
-            max_grad_norm=config.max_grad_norm,
-            seed=config.seed,
-            first_step=self.step + 1,
-        ):
-            self.step, self.epoch = result.step, result.epoch
-            self._position = (result.position[0], result.position[1] + 1)
-            self.journal.step(result)
-            yield result
-            if self.step == self.max_steps:
-                return
+        ahead = prefetched(partial(batches, start=self._position, **self.place), num_workers=config.num_workers)
+        with self._stop, closing(ahead):
+            for result in train_steps(
+                self._objective,
+                ahead,
+                self._optimizer,
+                self.accelerator,
+                learning_rate=rate,
+                max_grad_norm=config.max_grad_norm,
+                seed=config.seed,
+                on_nonfinite=self._nonfinite,
+                stop=lambda: self._stop.received,
+                scaler=self._scaler,
+                flops=partial(training_flops, self.model.config),
+            ):
+                self.step, self.epoch = result.step, result.epoch
+                self._position = result.position.following
+                self.journal.step(result)
+                yield result
+                if result.stop:
+                    self._save_and_end()
+                if self.step == self.max_steps:
+                    return
+
+    def _save_and_end(self) -> None:
+        self.save()
+        self.accelerator.wait_for_everyone()  # a process that ended early would have the others killed
+        raise Terminated(
+            f"ended by SIGTERM after step {self.step}, which is saved",
+            where=str(self._out),
+            remedy="Run the same command again to go on.",
+        )
 
     def measure(self, micro_batches: "Iterable[Arrays]") -> dict[str, float]:
         """Held-out figures at this step, written to the log."""
         from bertkit.training.loop import evaluate
 
-        figures = self._summarise(evaluate(self._objective, micro_batches, self.accelerator))
+        with self._average.in_model() if self._average is not None else nullcontext():
+            figures = self._summarise(evaluate(self._objective, micro_batches, self.accelerator))
         self.journal.evaluation(self.step, self.epoch, figures)
         return figures
 
-    def save(self, groups: "dict[str, dict[str, Tensor]] | None" = None, state: dict[str, Any] | None = None) -> None:
-        """Write a checkpoint of this step, with more tensors and state where the caller has them."""
+    def save(self) -> None:
+        """Write a checkpoint of this step."""
         from bertkit.training import checkpoints
 
         if self.is_main:
             own = {
                 "model": checkpoints.parameters(self.model),
-                "optimizer": checkpoints.optimizer_tensors(self._optimizer, self._objective),
+                "optimizer": checkpoints.optimizer_tensors(self._optimizer, self.model),
             }
-            content = {"position": list(self._position), **(state or {})}
-            checkpoints.save(self._out, self.step, own | (groups or {}), content, keep=self._config.save_total_limit)
+            content = {
+                "position": list(astuple(self._position)),
+                "epoch": self.epoch,
+                "pending": self.journal.pending,
+                "skipped_steps": self._nonfinite.skipped,
+            }
+            if self._average is not None:
+                own["average"] = self._average.weights
+                content["averaged_updates"] = self._average.updates
+            if self._scaler is not None:
+                content["loss_scale"] = self._scaler.state
+            groups, state = self.more() if self.more else ({}, {})
+            keep = self._config.save_total_limit
+            self.journal.sync()
+            checkpoints.save(self._out, self.step, own | groups, content | state, keep=keep, identity=self._identity)
 
-    def finish(self, tokenizer: Path, facts: dict[str, Any]) -> None:
-        """Write the Hugging Face folder and `trainer_state.json`, and delete the checkpoints."""
+    def finish(self, tokenizer: Path, facts: dict[str, Any], *, weights: "dict[str, Tensor] | None" = None) -> None:
+        """Write the Hugging Face folder with `weights`, by default `self.weights`, and `trainer_state.json`.
+
+        The checkpoints are put by.
+        """
         from bertkit.models import bert
+        from bertkit.text.wordpiece import copy_tokenizer
         from bertkit.training import checkpoints
 
+        if self._stop.received:  # too late for another step
+            raise Terminated("ended by SIGTERM", where=str(self._out), remedy="Run the same command again to go on.")
         self.journal.close()
         if not self.is_main:
             return
+        checkpoints.load_parameters(self.model, weights or self.weights)
         bert.save(self.model, self._out)
-        storage.copy_files(tokenizer, self._out, TOKENIZER_FILES)
+        copy_tokenizer(tokenizer, self._out)
         state = {
             "global_step": self.step,
             "max_steps": self.max_steps,
@@ -211,11 +240,53 @@ class Session:
             "num_threads": self.threads,
             "device": str(self.accelerator.device),
             "mixed_precision": str(self.accelerator.mixed_precision),
+            "peak_flops": self._peak_flops,
+            "skipped_steps": self._nonfinite.skipped,
             **facts,
             "log_history": self.journal.rows,
         }
         storage.write_json(self._out / "trainer_state.json", state)
-        checkpoints.remove_all(self._out)
+        checkpoints.put_by(self._out)
+
+
+def _optimizer(config: TrainingConfig, objective: "nn.Module") -> "Optimizer":
+    from bertkit.training.optimizers import make_optimizer
+
+    return make_optimizer(
+        objective,
+        config.optim,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=(config.adam_beta1, config.adam_beta2),
+        eps=config.adam_epsilon,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        rho=config.rho,
+        alpha=config.alpha,
+    )
+
+
+def _learning_rate(config: TrainingConfig, max_steps: int) -> Callable[[int], float]:
+    """The learning rate of each step."""
+    from bertkit.training.schedules import learning_rate_at, step_count
+
+    warmup, decay = (step_count(steps, max_steps) for steps in (config.warmup_steps, config.decay_steps))
+    if config.lr_scheduler_type == "warmup_stable_decay" and warmup + decay > max_steps:
+        raise ConfigError(
+            f"{warmup} steps of warm-up and {decay} of decay are more than the {max_steps} of the run",
+            remedy="Lower warmup_steps or decay_steps.",
+        )
+    return partial(
+        learning_rate_at,
+        peak=config.learning_rate,
+        max_steps=max_steps,
+        warmup_steps=warmup,
+        kind=config.lr_scheduler_type,
+        power=config.power,
+        lr_end=config.lr_end,
+        decay_steps=decay,
+        decay_type=config.decay_type,
+    )
 
 
 def _micro_batch_rows(config: TrainingConfig, world_size: int) -> int:

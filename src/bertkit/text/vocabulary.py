@@ -5,10 +5,11 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from bertkit.artifacts import BERT_TOKENS
 from bertkit.errors import StageError
 
 # BERT's special tokens; the order gives the ids 0 to 4 of a new vocabulary.
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+SPECIAL_TOKENS = BERT_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,12 @@ def read_entries(folder: Path) -> dict[str, int]:
     """Every entry and its id.
 
     Raises:
-        StageError: there is no `tokenizer.json` in `folder`.
+        StageError: there is neither `tokenizer.json` nor `vocab.txt` in `folder`.
     """
     path = folder / "tokenizer.json"
+    if not path.is_file() and (folder / "vocab.txt").is_file():
+        lines = (folder / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return {token: number for number, token in enumerate(lines)}
     if not path.is_file():
         raise StageError(
             "no such file: not a tokenizer folder",
@@ -45,7 +49,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
     """The vocabulary of the tokenizer in `folder`.
 
     Raises:
-        StageError: there is no `tokenizer.json`, or one of BERT's special tokens is missing from it.
+        StageError: there is no vocabulary, or one of BERT's special tokens is missing from it.
     """
     entries = read_entries(folder)
     missing = [token for token in SPECIAL_TOKENS if token not in entries]

@@ -1,8 +1,9 @@
 """WordPiece tokenizers: trained to the same bytes every time, saved as Hugging Face and Google's tools read them."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -197,19 +198,39 @@ def load_encoder(path: Path) -> Tokenizer:
     of an input.
 
     Raises:
-        StageError: there is no `tokenizer.json`.
+        StageError: there is neither `tokenizer.json` nor `vocab.txt` with `tokenizer_config.json`.
     """
-    file = path / "tokenizer.json"
-    if not file.is_file():
-        raise StageError(
-            "has no tokenizer.json", where=str(path), remedy="Give a directory that AutoTokenizer can load, saved anew."
-        )
-    encoder = Tokenizer.from_file(str(file))
+    encoder = _read(path)
     encoder.encode_special_tokens = True
     encoder.post_processor = None
     encoder.no_truncation()
     encoder.no_padding()
     return encoder
+
+
+def _read(path: Path) -> Tokenizer:
+    if (path / "tokenizer.json").is_file():
+        return Tokenizer.from_file(str(path / "tokenizer.json"))
+    if (path / "vocab.txt").is_file() and (path / "tokenizer_config.json").is_file():
+        backend: Tokenizer = _from_vocabulary(path).backend_tokenizer
+        return backend
+    raise StageError(
+        "has no tokenizer.json", where=str(path), remedy="Give a directory that AutoTokenizer can load, saved anew."
+    )
+
+
+def _from_vocabulary(path: Path) -> Any:
+    """A `transformers.BertTokenizer` from a folder of `vocab.txt` and `tokenizer_config.json`."""
+    config = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    casing = Casing(**{field.name: config[field.name] for field in fields(Casing) if field.name in config})
+    return hugging_face(path / "vocab.txt", casing=casing, model_max_length=config.get("model_max_length", 512))
+
+
+def copy_tokenizer(path: Path, out: Path) -> None:
+    """Put the files of the tokenizer in `path` into `out`; `tokenizer.json` is written where there is none."""
+    storage.copy_files(path, out, ("tokenizer.json", "tokenizer_config.json", "vocab.txt"))
+    if not (path / "tokenizer.json").is_file():
+        _from_vocabulary(path).save_pretrained(out)
 
 
 def load_encode(path: Path) -> Callable[[list[str]], list[list[int]]]:

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from bertkit import storage
+from bertkit.data.batching import Position
 from bertkit.training.loop import StepResult
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,8 @@ Summarise = Callable[[dict[str, float]], dict[str, float]]
 class Journal:
     """The log of one run. Rows of training steps are means since the row before.
 
+    `tokens_per_second` leaves padding out; `non_padding` is the share of computed tokens that are not padding; `mfu`, model
+    FLOPs utilisation, is this process's share of `peak_flops`, its device's speed in plain matrix products.
     `summarise` turns an objective's sums into named figures, the same for training and held-out rows.
     """
 
@@ -37,17 +41,21 @@ class Journal:
         logging_steps: int,
         summarise: Summarise,
         done_steps: int = 0,
+        pending: list[Row] | None = None,
+        peak_flops: float = math.inf,
     ) -> None:
         self._path = out / "log.jsonl"
         self._accelerator = accelerator
-        self._every, self._summarise = logging_steps, summarise
+        self._every, self._summarise, self._peak_flops = logging_steps, summarise, peak_flops
         self._main = accelerator.is_main_process
         self.rows = _rows_until(self._path, done_steps) if self._main else []
         if self._main:
             # Rows after the checkpoint will be written again by the steps that follow it.
             storage.write_json_lines(self._path, iter(self.rows))
-        self._since: list[StepResult] = []
+        # Steps before the checkpoint that no row tells of yet.
+        self._since = [_unpack(packed) for packed in pending or []]
         self.train_seconds = max((float(row.get("seconds", 0.0)) for row in self.rows), default=0.0)
+        self.train_seconds += sum(result.seconds for result in self._since)
         self._bar = tqdm(
             total=max_steps, initial=done_steps, desc=name, unit="step", disable=not self._main, mininterval=1.0
         )
@@ -60,28 +68,42 @@ class Journal:
         if result.step % self._every == 0:
             self.flush()
 
+    @property
+    def pending(self) -> list[Row]:
+        """The steps since the last row, as JSON for a checkpoint."""
+        return [_pack(result) for result in self._since]
+
+    def sync(self) -> None:
+        """Make the rows so far survive a power cut, for a checkpoint that counts on them."""
+        if self._main and self._path.is_file():
+            storage.sync_file(self._path)
+
     def flush(self) -> None:
         """Write a row over the steps since the last one, if there are any."""
         if not self._since:
             return
         steps, last = self._since, self._since[-1]
+        row: Row = {"step": last.step, "epoch": round(last.epoch, 4)}
+        taken = [result for result in steps if not result.skipped]
+        if taken:
+            sums = {name: math.fsum(r.sums[name] for r in taken) for name in taken[-1].sums}
+            row |= {"loss": math.fsum(r.loss for r in taken) / len(taken), **self._summarise(sums)}
+            row |= {"learning_rate": last.learning_rate, "grad_norm": taken[-1].grad_norm}
+        if len(taken) < len(steps):
+            row["skipped_steps"] = len(steps) - len(taken)
         seconds = sum(r.seconds for r in steps)
-        sums = {name: math.fsum(r.sums[name] for r in steps) for name in last.sums}
-        row = {
-            "step": last.step,
-            "epoch": round(last.epoch, 4),
-            "loss": math.fsum(r.loss for r in steps) / len(steps),
-            **self._summarise(sums),
-            "learning_rate": last.learning_rate,
-            "grad_norm": last.grad_norm,
+        row |= {
             "sequences_per_second": round(sum(r.sequences for r in steps) / seconds, 2),
             "tokens_per_second": round(sum(r.tokens for r in steps) / seconds, 1),
+            "non_padding": round(sum(r.tokens for r in steps) / max(1, sum(r.padded_tokens for r in steps)), 4),
+            "mfu": round(sum(r.flops for r in steps) / seconds / self._peak_flops, 4),
             "seconds": round(self.train_seconds, 3),
         }
         self._since = []
         self._write(row)
         self._bar.set_postfix_str(
-            f"loss {row['loss']:.3f}, {row['sequences_per_second']:.0f} sequences/s, {row['tokens_per_second']:.0f} tokens/s"
+            f"loss {row.get('loss', math.nan):.3f}, {row['sequences_per_second']:.0f} sequences/s, "
+            f"{row['tokens_per_second']:.0f} tokens/s"
         )
 
     def evaluation(self, step: int, epoch: float, figures: dict[str, float]) -> None:
@@ -103,6 +125,16 @@ class Journal:
                 file.write(json.dumps(row, allow_nan=False) + "\n")
         numbers = {name: value for name, value in row.items() if name != "step"}
         self._accelerator.log(numbers, step=row["step"])
+
+
+def _pack(result: StepResult) -> Row:
+    # JSON has no NaN: a skipped step is known by its mark.
+    return asdict(result) | ({"loss": None, "grad_norm": None, "sums": {}} if result.skipped else {})
+
+
+def _unpack(row: Row) -> StepResult:
+    nan = {"loss": math.nan, "grad_norm": math.nan} if row["skipped"] else {}
+    return StepResult(**{**row, "position": Position(**row["position"]), **nan})
 
 
 def _rows_until(path: Path, step: int) -> list[Row]:

@@ -2,20 +2,23 @@
 
 import logging
 import os
+import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.tracking import get_available_trackers
+from accelerate.utils import DistributedType, GradScalerKwargs
+from torch import nn
 
 from bertkit.errors import HostError
 
 log = logging.getLogger(__name__)
 
 Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "no", "bf16"]
+Precision = Literal["auto", "no", "bf16", "fp16"]
 
 
 def join() -> PartialState:
@@ -34,8 +37,9 @@ def make_accelerator(
     """The accelerator of a stage.
 
     Raises:
-        HostError: a GPU is asked for and there is none, bf16 on hardware that lacks it, or a tracker whose package is
-            not installed, which accelerate would leave out.
+        HostError: a GPU is asked for and there is none, a precision that the hardware does not compute in, a launch
+            that splits the model over processes, or a tracker whose package is not installed, which accelerate would
+            leave out.
     """
     _check_trackers(trackers or [])
     if device == "cuda" and not torch.cuda.is_available():
@@ -43,15 +47,60 @@ def make_accelerator(
             "device is cuda, but torch finds no GPU", remedy="Set device=auto, or install a CUDA build of torch."
         )
     on_cpu = device == "cpu" or not torch.cuda.is_available()
-    if precision == "bf16" and (on_cpu or not torch.cuda.is_bf16_supported()):
-        # Emulated bf16 is tens of times slower than fp32; nobody asks for that knowingly.
-        raise HostError(
-            "mixed_precision is bf16, which this hardware does not have", remedy="Set mixed_precision=auto."
-        )
-    wanted = "bf16" if precision != "no" and not on_cpu and torch.cuda.is_bf16_supported() else "no"
+    wanted = _precision(precision, on_cpu)
     # A pipeline runs stages of different precision in one process; accelerate keeps the first one's otherwise.
     AcceleratorState._reset_state()
-    return Accelerator(cpu=on_cpu, mixed_precision=wanted, log_with=trackers or None, project_dir=out)
+    # The loop scales fp16 losses itself, with a state that a checkpoint can hold.
+    ours = [GradScalerKwargs(enabled=False)] if wanted == "fp16" else None
+    accelerator = Accelerator(
+        cpu=on_cpu, mixed_precision=wanted, log_with=trackers or None, project_dir=out, kwargs_handlers=ours
+    )
+    _check_launch(accelerator.distributed_type)
+    return accelerator
+
+
+def _precision(precision: Precision, on_cpu: bool) -> str:
+    """What accelerate is told; hardware without a precision would emulate it, tens of times slower than fp32."""
+    able = {"no"} | (_cpu_precisions() if on_cpu else _gpu_precisions())
+    if precision == "auto":
+        # On a CPU bf16 must be asked for by name: which CPU a run meets should not decide its arithmetic.
+        return "bf16" if "bf16" in able and not on_cpu else "no"
+    if precision not in able:
+        where = "CPUs have not" if on_cpu and precision == "fp16" else "this hardware does not have"
+        raise HostError(f"mixed_precision is {precision}, which {where}", remedy="Set mixed_precision=auto.")
+    return precision
+
+
+def _gpu_precisions() -> set[str]:
+    # Not `is_bf16_supported`, which counts emulation: bf16 came with compute capability 8.
+    return {"fp16", "bf16"} if torch.cuda.get_device_capability() >= (8, 0) or torch.version.hip else {"fp16"}
+
+
+def _cpu_precisions() -> set[str]:
+    """bf16 where the processor multiplies it: AVX512_BF16 or AMX."""
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return {"bf16"} if any(check is not None and check() for check in checks) else set()
+
+
+def _check_launch(kind: Any) -> None:
+    """Only launches in which every process holds the whole model: checkpoints and averages rely on it."""
+    if kind not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
+        raise HostError(
+            f"the launch's distributed_type is {kind.value}, which training does not support",
+            remedy="Launch with recipes/accelerate/one_node_gpus.yaml or several_nodes.yaml.",
+        )
+
+
+def compile_in_place(module: nn.Module) -> None:
+    """Have torch.compile generate a module's forward and backward, for every batch shape; names stay as they are.
+
+    Raises:
+        HostError: there is no C++ compiler, which CPUs need.
+    """
+    compiler = os.environ.get("CXX") or "g++"
+    if shutil.which(compiler) is None:
+        raise HostError(f"torch_compile needs a C++ compiler, and there is no {compiler}", remedy="Install g++.")
+    module.compile(dynamic=True)
 
 
 def _check_trackers(names: list[str]) -> None:
