@@ -1,6 +1,6 @@
 """The token store against Google's way of making pretraining data, on real text, taking turns.
 
-    python benchmarks/store.py [CORPUS.txt.bz2] [--articles 150] [--rounds 5] [--vocabulary vocab.txt]
+    python benchmarks/store.py [CORPUS.txt.bz2] [--articles 600] [--rounds 5] [--vocabulary vocab.txt]
 
 The peer does what `create_pretraining_data.py` does (Devlin et al. 2019): it tokenizes, then makes the instances of
 `dupe_factor` 5 in Python, with pairs and masks fixed for good, and writes them as JSON lines. It is measured twice: with a
@@ -33,7 +33,7 @@ DUPES, LENGTH, SHORT, SHARE, MOST_MASKED = 5, 128, 0.1, 0.15, 20
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=DEFAULT)
-    parser.add_argument("--articles", type=int, default=150)
+    parser.add_argument("--articles", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--vocabulary", type=Path, default=VOCABULARY)
     parser.add_argument("--run", nargs=2, metavar=("CONTENDER", "FOLDER"), help=argparse.SUPPRESS)

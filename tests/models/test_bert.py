@@ -1,6 +1,7 @@
 """Our losses are transformers' own, and what we save transformers loads whole."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -167,3 +168,24 @@ def test_recomputed_activations_give_the_same_bits_with_dropout() -> None:
     (loss, gradients), (again, others) = outcomes
     assert torch.equal(loss, again)
     assert all(torch.equal(a, b) for a, b in zip(gradients, others, strict=True))
+
+
+def test_a_batch_without_padding_attends_without_a_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bertkit.models import attention
+
+    masks: list[torch.Tensor | None] = []
+    forward = attention.sdpa_attention_forward
+
+    def watched(module: Any, query: Any, key: Any, value: Any, mask: torch.Tensor | None, **kwargs: Any) -> Any:
+        masks.append(mask)
+        return forward(module, query, key, value, mask, **kwargs)
+
+    monkeypatch.setattr(attention, "sdpa_attention_forward", watched)
+    sparse, _ = batch()
+    objective = bert.PretrainingLoss(model()).eval()
+    objective(sparse)
+    assert all(mask is not None for mask in masks)
+    masks.clear()
+    del sparse["attention_mask"]
+    objective(sparse)
+    assert masks == [None, None]

@@ -13,6 +13,7 @@ from bertkit import storage
 from bertkit.artifacts import Checkpoint, Corpus, PretrainData, Tokenizer
 from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError, Terminated
+from bertkit.pipeline.graph import make_plan
 from bertkit.stages import load
 
 SMALL = [
@@ -177,6 +178,24 @@ def test_a_second_phase_goes_on_with_longer_sequences(
     model, info = AutoModelForPreTraining.from_pretrained(second.path, output_loading_info=True)
     assert not info["missing_keys"]
     assert model.config.hidden_dropout_prob == 0.1
+
+
+def test_two_phases_are_two_stages_of_a_pipeline(pipeline: Path, tmp_path: Path) -> None:
+    second = """\
+  pretrain_512:
+    stage: pretrain
+    inputs: {data: pretrain_data, tokenizer: tokenizer, start: pretrain}
+    config: {max_seq_length: 512, train_batch_size: 4, max_steps: 2}
+  topic_data:
+"""
+    path = tmp_path / "two_phases.yaml"
+    path.write_text(pipeline.read_text().replace("  topic_data:\n", second), encoding="utf-8")
+    plan = make_plan(path, [], root=tmp_path)
+    names = [node.name for node in plan.nodes]
+    assert names.index("pretrain") < names.index("pretrain_512")
+    before = {node.name: node.fingerprint for node in plan.nodes}
+    after = {node.name: node.fingerprint for node in make_plan(path, ["pretrain.max_steps=13"], root=tmp_path).nodes}
+    assert before["pretrain_512"] != after["pretrain_512"]
 
 
 def test_dropout_may_change_between_phases_and_sizes_may_not(

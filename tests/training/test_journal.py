@@ -1,10 +1,13 @@
 """The log holds what was measured; trackers work without a key and without a network, or say what is missing."""
 
 import json
+import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from accelerate import Accelerator
@@ -22,7 +25,7 @@ def result(step: int, loss: float) -> StepResult:
     )
 
 
-def journal(out: Path, done_steps: int = 0) -> Journal:
+def journal(out: Path, done_steps: int = 0, pending: list[dict[str, Any]] | None = None) -> Journal:
     return Journal(
         out,
         Accelerator(cpu=True),
@@ -31,6 +34,7 @@ def journal(out: Path, done_steps: int = 0) -> Journal:
         logging_steps=2,
         summarise=lambda sums: {"mean": sums["x"] / sums["n"]},
         done_steps=done_steps,
+        pending=pending,
     )
 
 
@@ -65,6 +69,36 @@ def test_a_resumed_log_has_each_step_once_and_no_torn_line(tmp_path: Path) -> No
     assert rows(tmp_path)[-1]["seconds"] == 4.0
 
 
+@pytest.mark.parametrize("cut", [3, 4, 5])
+def test_a_log_cut_between_two_rows_is_the_log_of_a_whole_run(tmp_path: Path, cut: int) -> None:
+    steps = [result(step, 1.0 / step) for step in range(1, 9)]
+    steps[4] = replace(steps[4], loss=math.nan, grad_norm=math.inf, skipped=True)
+    for out in (tmp_path / "whole", tmp_path / "cut"):
+        out.mkdir()
+    whole, first = journal(tmp_path / "whole"), journal(tmp_path / "cut")
+    for step in steps:
+        whole.step(step)
+    for step in steps[:cut]:
+        first.step(step)
+    pending = json.loads(json.dumps(first.pending, allow_nan=False))
+    second = journal(tmp_path / "cut", done_steps=cut, pending=pending)
+    for step in steps[cut:]:
+        second.step(step)
+    assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
+
+
+def test_skipped_steps_are_counted_and_left_out_of_the_means(tmp_path: Path) -> None:
+    log = journal(tmp_path)
+    bad = replace(result(2, math.nan), sums={"x": math.nan, "n": 4.0}, skipped=True)
+    for step in (result(1, 3.0), bad, replace(bad, step=3), replace(bad, step=4), result(5, 1.0), result(6, 2.0)):
+        log.step(step)
+    first, second, third = rows(tmp_path)
+    assert (first["loss"], first["mean"], first["skipped_steps"]) == (3.0, 3.0, 1)
+    assert "loss" not in second
+    assert second["skipped_steps"] == 2
+    assert (third["loss"], "skipped_steps" in third) == (1.5, False)
+
+
 def test_a_tracker_that_is_not_installed_is_an_error_not_a_silence(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="report_to names clearml"):
         make_accelerator("cpu", "no", trackers=["clearml"], out=tmp_path)
@@ -90,3 +124,21 @@ for tracker in accelerator.trackers:
     assert "kept offline" in done.stderr
     assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
     assert list(tmp_path.rglob("events.out.tfevents.*"))
+
+
+def test_padding_and_utilisation_are_shares(tmp_path: Path) -> None:
+    log = Journal(
+        tmp_path,
+        Accelerator(cpu=True),
+        name="test",
+        max_steps=2,
+        logging_steps=2,
+        summarise=lambda sums: {},
+        peak_flops=1000.0,
+    )
+    log.step(replace(result(1, 1.0), padded_tokens=100, flops=300.0))
+    log.step(replace(result(2, 1.0), padded_tokens=150, flops=100.0))
+    log.close()
+    (row,) = rows(tmp_path)
+    # 200 real tokens of 250 computed; 400 operations in one second of a device that makes 1,000.
+    assert (row["non_padding"], row["mfu"]) == (0.8, 0.4)

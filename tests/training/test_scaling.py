@@ -79,7 +79,7 @@ def test_an_overflow_costs_the_update_and_halves_the_factor() -> None:
     assert results[0].skipped
     assert not math.isfinite(results[0].grad_norm)
     assert all(torch.equal(a, b) for a, b in zip(before, objective.parameters(), strict=True))
-    assert scaler.factor == 2.0**126
+    assert scaler.state == {"factor": 2.0**126, "good": 0, "overflows": 1}
     skipped = [r.skipped for r in run(objective, 20, scaler)]
     assert not all(skipped), "it soon finds a factor that fits"
     assert skipped == sorted(skipped, reverse=True)
@@ -88,7 +88,7 @@ def test_an_overflow_costs_the_update_and_halves_the_factor() -> None:
 def test_it_grows_after_good_steps_and_goes_on_from_its_state() -> None:
     whole = LossScaler(4.0, growth_interval=3)
     run(Squares(), 7, whole)
-    assert whole.state == {"factor": 16.0, "good": 1}
+    assert whole.state == {"factor": 16.0, "good": 1, "overflows": 0}
     first, second = LossScaler(4.0, growth_interval=3), LossScaler(1.0, growth_interval=3)
     objective = Squares()
     run(objective, 5, first)

@@ -37,7 +37,8 @@ class PretrainDataConfig(Config):
 
     encoder: Literal["auto", "tokenizers", "nanotoken"] = runtime("auto")
     """What tokenizes: `nanotoken` (`pip install "bertkit[fast]"`) is many times faster. It is used when it gives the ids
-    of `tokenizers` for a probe, and checked on the way; `auto` uses it when it is installed."""
+    of `tokenizers` for a probe, and checked on the way; `auto` uses it when it is installed. With a
+    `word_segmenter`, `tokenizers` is used in any case."""
 
 
 @stage("pretrain_data", version=2)

@@ -219,7 +219,7 @@ class Session:
         """
         from bertkit.models import bert
         from bertkit.text.wordpiece import copy_tokenizer
-        from bertkit.training import checkpoints
+        from bertkit.training import checkpoints, processes
 
         if self._stop.received:  # too late for another step
             raise Terminated("ended by SIGTERM", where=str(self._out), remedy="Run the same command again to go on.")
@@ -238,9 +238,11 @@ class Session:
             "train_seconds": round(self.journal.train_seconds, 3),
             "num_processes": self.accelerator.num_processes,
             "num_threads": self.threads,
+            "cpu_instructions": processes.instructions(),
             "device": str(self.accelerator.device),
             "mixed_precision": str(self.accelerator.mixed_precision),
             "peak_flops": self._peak_flops,
+            **({"loss_scale": self._scaler.state} if self._scaler is not None else {}),
             "skipped_steps": self._nonfinite.skipped,
             **facts,
             "log_history": self.journal.rows,

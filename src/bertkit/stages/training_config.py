@@ -91,7 +91,7 @@ class TrainingConfig(Config):
     gradient_checkpointing: bool = runtime(False)
     """Compute activations again in the backward pass instead of keeping them: less memory, a third more time."""
     torch_compile: bool = runtime(False)
-    """Have torch.compile generate the model's code: a minute to begin with on a CPU, faster steps."""
+    """Have torch.compile generate the model's code: minutes to begin with on a CPU, then faster; draws other dropout."""
     peak_flops: Above0 | None = runtime(None)
     """Operations a second that `mfu` is a share of; by default, measured on matrix products as the run begins."""
     num_workers: AtLeast0Int = runtime(0)

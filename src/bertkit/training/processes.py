@@ -118,3 +118,8 @@ def pin_threads(num_threads: int | None, world_size: int) -> int:
     threads = num_threads or max(1, len(os.sched_getaffinity(0)) // local)
     torch.set_num_threads(threads)
     return threads
+
+
+def instructions() -> str:
+    """The vector instructions that torch computes with, as `AVX2` or `AVX512`: rounding depends on them too."""
+    return str(torch.backends.cpu.get_cpu_capability())

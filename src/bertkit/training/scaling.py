@@ -7,7 +7,7 @@ from torch import nn
 
 
 class LossScaler:
-    """Two numbers: the factor on the loss, and how many updates have gone well with it.
+    """The factor on the loss, how many updates have gone well with it, and how many were lost to overflow in all.
 
     The factor is a power of two, so scaling itself rounds nothing. A gradient that overflows halves it and costs the
     update; after `growth_interval` good updates it doubles. Every process sees the same gradient, so all agree.
@@ -15,7 +15,7 @@ class LossScaler:
 
     def __init__(self, factor: float = 2.0**16, growth_interval: int = 2000) -> None:
         self.factor, self._interval = factor, growth_interval
-        self._good = 0
+        self._good = self._overflows = 0
 
     @property
     def can_shrink(self) -> bool:
@@ -32,6 +32,7 @@ class LossScaler:
         """Hear how the step ended."""
         if not finite:
             self.factor, self._good = self.factor / 2, 0
+            self._overflows += 1
         elif self._good + 1 == self._interval:
             self.factor, self._good = self.factor * 2, 0
         else:
@@ -39,9 +40,10 @@ class LossScaler:
 
     @property
     def state(self) -> dict[str, float]:
-        """Both numbers, as JSON."""
-        return {"factor": self.factor, "good": self._good}
+        """The three numbers, as JSON."""
+        return {"factor": self.factor, "good": self._good, "overflows": self._overflows}
 
     def restore(self, state: dict[str, float]) -> None:
         """Go on from what was saved."""
-        self.factor, self._good = state["factor"], int(state["good"])
+        self.factor = state["factor"]
+        self._good, self._overflows = int(state["good"]), int(state["overflows"])
