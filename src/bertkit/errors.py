@@ -52,7 +52,7 @@ class NumericError(BertkitError):
     exit_code = 5
 
 
-class Terminated(BertkitError):
+class TerminatedError(BertkitError):
     """The process was asked to end (SIGTERM), saved what it had and can be gone on with."""
 
     exit_code = 143

@@ -82,8 +82,6 @@ SMALL = [
 ]  # fmt: skip
 
 
-
-
 def test_a_recipe_alone_gives_the_bytes_of_the_pipeline(whole_run: Path, tmp_path: Path) -> None:
     made = whole_run / "latest" / "small"
     done = recipe(

@@ -12,7 +12,7 @@ from transformers import AutoModelForPreTraining, AutoTokenizer, BertConfig, Ber
 from bertkit import storage
 from bertkit.artifacts import Checkpoint, Corpus, PretrainData, Tokenizer
 from bertkit.config import build, parse_overrides
-from bertkit.errors import ConfigError, Terminated
+from bertkit.errors import ConfigError, TerminatedError
 from bertkit.pipeline.graph import make_plan
 from bertkit.stages import load
 
@@ -106,11 +106,11 @@ def interrupted(out: Path, monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> 
             yield result
             if result.step == 4:
                 self.save()
-                raise Terminated("enough")
+                raise TerminatedError("enough")
 
     with monkeypatch.context() as patched:
         patched.setattr(Session, "steps", until_four)
-        with pytest.raises(Terminated):
+        with pytest.raises(TerminatedError):
             pretrain(out, *arguments)
     assert list(out.glob("checkpoint-4"))
     return pretrain(out, *arguments)

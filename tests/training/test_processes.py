@@ -56,11 +56,11 @@ def test_compiling_keeps_the_names_and_needs_a_compiler(monkeypatch: pytest.Monk
     assert list(module.state_dict()) == names
 
 
-def test_the_ceiling_is_measured_once_and_leaves_the_generator_alone() -> None:
+def test_the_ceiling_never_falls_and_leaves_the_generator_alone() -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
     first = peak_flops(torch.device("cpu"), "no", seconds=0.01)
     assert torch.equal(torch.rand(3), expected)
     assert 1e8 < first < 1e14
-    assert peak_flops(torch.device("cpu"), "no", seconds=0.01) == first
+    assert peak_flops(torch.device("cpu"), "no", seconds=0.01) >= first

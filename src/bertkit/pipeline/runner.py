@@ -18,7 +18,7 @@ from typing import Any
 from bertkit import storage
 from bertkit.artifacts import Artifact
 from bertkit.config import Config
-from bertkit.errors import BertkitError, BusyError, HostError, IntegrityError, NumericError, StageError, Terminated
+from bertkit.errors import BertkitError, BusyError, HostError, IntegrityError, NumericError, StageError, TerminatedError
 from bertkit.pipeline.graph import Node, Plan
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def _launch(home: Path, node: Node, inputs: dict[str, tuple[Artifact, ...]], *, 
             raise _relayed(json.loads(error_file.read_text(encoding="utf-8")))
     if sent is not None:
         # Also after a stage that still came to its end: what follows it must not begin.
-        raise KeyboardInterrupt if sent == signal.SIGINT else Terminated(f"{node.name}: ended by SIGTERM")
+        raise KeyboardInterrupt if sent == signal.SIGINT else TerminatedError(f"{node.name}: ended by SIGTERM")
     if code != 0:
         raise StageError(f"{node.name}: the launched command ended with exit code {code}; its output is above")
 
@@ -126,7 +126,7 @@ def _handling(numbers: tuple[signal.Signals, ...], handler: Any) -> Iterator[Non
 
 def _relayed(error: dict[str, Any]) -> BertkitError:
     """The error of a launched process, as the class that has its exit code."""
-    kinds = {kind.exit_code: kind for kind in (HostError, IntegrityError, NumericError, Terminated, BusyError)}
+    kinds = {kind.exit_code: kind for kind in (HostError, IntegrityError, NumericError, TerminatedError, BusyError)}
     kind = kinds.get(error["exit_code"], StageError)
     return kind(error["what"], where=error["where"], remedy=error["remedy"])
 

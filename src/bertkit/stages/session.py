@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bertkit import storage
 from bertkit.artifacts import TRACKERS
 from bertkit.config import fingerprint
-from bertkit.errors import ConfigError, Terminated
+from bertkit.errors import ConfigError, TerminatedError
 from bertkit.stages.training_config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ class Session:
         from bertkit.data.batching import START, Position
         from bertkit.models import bert
         from bertkit.training import checkpoints, processes
-        from bertkit.training.ceiling import peak_flops
         from bertkit.training.ema import WeightAverage
         from bertkit.training.journal import Journal, open_trackers
         from bertkit.training.memory import reuse_freed_memory
@@ -80,7 +79,6 @@ class Session:
         }
         self._average = WeightAverage(self.model, self._optimizer, config.ema_decay) if config.ema_decay else None
         self._scaler = LossScaler() if accelerator.mixed_precision == "fp16" else None
-        self._peak_flops = config.peak_flops or peak_flops(accelerator.device, str(accelerator.mixed_precision))
         self.step, self.epoch, self._position = 0, 0.0, START
         with accelerator.main_process_first():
             self.saved = checkpoints.load_newest(out, self._identity, tidy=self.is_main)
@@ -113,7 +111,7 @@ class Session:
             summarise=summarise,
             done_steps=self.step,
             pending=state.get("pending"),
-            peak_flops=self._peak_flops,
+            peak_flops=self._peak_flops(),
         )
 
     @property
@@ -124,6 +122,11 @@ class Session:
     def place(self) -> dict[str, int]:
         """This process among the others, as batches ask for it."""
         return {"rank": self.accelerator.process_index, "world_size": self.accelerator.num_processes}
+
+    def _peak_flops(self) -> float:
+        from bertkit.training.ceiling import peak_flops
+
+        return self._config.peak_flops or peak_flops(self.accelerator.device, str(self.accelerator.mixed_precision))
 
     @property
     def weights(self) -> "dict[str, Tensor]":
@@ -136,7 +139,7 @@ class Session:
         """Optimizer steps up to the last one, each logged. `batches` takes `start`, `rank` and `world_size`.
 
         Raises:
-            Terminated: SIGTERM came; the step was finished and is saved.
+            TerminatedError: SIGTERM came; the step was finished and is saved.
         """
         from bertkit.data.loading import prefetched
         from bertkit.models.flops import training_flops
@@ -172,7 +175,7 @@ class Session:
     def _save_and_end(self) -> None:
         self.save()
         self.accelerator.wait_for_everyone()  # a process that ended early would have the others killed
-        raise Terminated(
+        raise TerminatedError(
             f"ended by SIGTERM after step {self.step}, which is saved",
             where=str(self._out),
             remedy="Run the same command again to go on.",
@@ -185,6 +188,7 @@ class Session:
         with self._average.in_model() if self._average is not None else nullcontext():
             figures = self._summarise(evaluate(self._objective, micro_batches, self.accelerator))
         self.journal.evaluation(self.step, self.epoch, figures)
+        self.journal.peak_flops = self._peak_flops()
         return figures
 
     def save(self) -> None:
@@ -222,7 +226,9 @@ class Session:
         from bertkit.training import checkpoints, processes
 
         if self._stop.received:  # too late for another step
-            raise Terminated("ended by SIGTERM", where=str(self._out), remedy="Run the same command again to go on.")
+            raise TerminatedError(
+                "ended by SIGTERM", where=str(self._out), remedy="Run the same command again to go on."
+            )
         self.journal.close()
         if not self.is_main:
             return
@@ -241,7 +247,7 @@ class Session:
             "cpu_instructions": processes.instructions(),
             "device": str(self.accelerator.device),
             "mixed_precision": str(self.accelerator.mixed_precision),
-            "peak_flops": self._peak_flops,
+            "peak_flops": self.journal.peak_flops,
             **({"loss_scale": self._scaler.state} if self._scaler is not None else {}),
             "skipped_steps": self._nonfinite.skipped,
             **facts,

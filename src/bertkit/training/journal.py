@@ -46,7 +46,7 @@ class Journal:
     ) -> None:
         self._path = out / "log.jsonl"
         self._accelerator = accelerator
-        self._every, self._summarise, self._peak_flops = logging_steps, summarise, peak_flops
+        self._every, self._summarise, self.peak_flops = logging_steps, summarise, peak_flops
         self._main = accelerator.is_main_process
         self.rows = _rows_until(self._path, done_steps) if self._main else []
         if self._main:
@@ -96,7 +96,7 @@ class Journal:
             "sequences_per_second": round(sum(r.sequences for r in steps) / seconds, 2),
             "tokens_per_second": round(sum(r.tokens for r in steps) / seconds, 1),
             "non_padding": round(sum(r.tokens for r in steps) / max(1, sum(r.padded_tokens for r in steps)), 4),
-            "mfu": round(sum(r.flops for r in steps) / seconds / self._peak_flops, 4),
+            "mfu": round(sum(r.flops for r in steps) / seconds / self.peak_flops, 4),
             "seconds": round(self.train_seconds, 3),
         }
         self._since = []
