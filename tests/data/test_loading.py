@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from multiprocessing import active_children
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,12 @@ from bertkit.errors import DataError, HostError
 
 ROWS = [np.arange(2 + i % 5, dtype=np.int64) for i in range(22)]
 TEXTS = EncodedTexts(ROWS, np.arange(22, dtype=np.int64), 0, 0)
+
+
+@pytest.fixture(autouse=True)
+def _workers_find_this_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spawned processes import by the path they inherit, what `failing` and `dying` are to them."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
 
 
 def content(batch: GlobalBatch) -> Any:

@@ -19,7 +19,7 @@ LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "
 TIMINGS = ("seconds", "_per_second", "mfu")
 CONFIG = [
     "model.num_hidden_layers=1", "model.hidden_size=32", "model.intermediate_size=64", "max_seq_length=48",
-    "train_batch_size=8", "micro_batch_size=2", "max_steps=160", "eval_steps=50", "logging_steps=7", "save_steps=10",
+    "train_batch_size=8", "micro_batch_size=2", "max_steps=300", "eval_steps=50", "logging_steps=7", "save_steps=10",
     "learning_rate=5e-3", "num_threads=1",
 ]  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_kills_at_any_file_operation_change_no_bit(made: Path, tmp_path: Path) -
 
 def test_kills_at_random_times_change_no_bit(made: Path, alone: Run, tmp_path: Path) -> None:
     rng = random.Random()
-    steps = sorted(rng.sample(range(5, 130), 3))
+    steps = sorted(rng.sample(range(5, 120), 3))
     print("interrupted after", steps)  # noqa: T201
     run, with_workers = Run(made, tmp_path / "out"), Run(made, tmp_path / "out", "num_workers=2")
     code, said = run.interrupt(signal.SIGINT, after_step=steps[0])
