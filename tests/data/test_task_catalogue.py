@@ -25,6 +25,11 @@ PUBLISHED = {
         "train": {"ABBR": 86, "DESC": 1_162, "ENTY": 1_250, "HUM": 1_223, "LOC": 835, "NUM": 896},
         "test": {"ABBR": 9, "DESC": 138, "ENTY": 94, "HUM": 65, "LOC": 81, "NUM": 113},
     },
+    "mrpc": {
+        "train": {"not_equivalent": 1_194, "equivalent": 2_474},
+        "validation": {"not_equivalent": 129, "equivalent": 279},
+        "test": {"not_equivalent": 578, "equivalent": 1_147},
+    },
     "chnsenticorp": {
         "train": {"negative": 4_801, "positive": 4_799},
         "validation": {"negative": 607, "positive": 593},
@@ -123,6 +128,22 @@ def hub_set(names, **splits):
             for split, rows in splits.items()
         }
     )
+
+
+def test_a_set_of_pairs_from_the_hub(monkeypatch):
+    label = datasets.ClassLabel(names=["not_equivalent", "equivalent"])
+    features = {"sentence1": datasets.Value("string"), "sentence2": datasets.Value("string"), "label": label}
+    rows = {"sentence1": ["a b", "c"], "sentence2": ["b a", "d"], "label": [1, 0]}
+    split = datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+    loaded = datasets.DatasetDict({"train": split, "validation": split, "test": split})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: loaded)
+    data = read_known("mrpc")
+    assert [(e.text, e.text_pair, e.label) for e in data.splits["test"]] == [
+        ("a b", "b a", "equivalent"),
+        ("c", "d", "not_equivalent"),
+    ]
+    prepare(data, validation_percentage=10)
+    assert describe(data)["text_columns"] == ["text", "text_pair"]
 
 
 def test_a_set_from_the_hub(monkeypatch):

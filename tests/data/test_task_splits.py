@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertkit.data.task_examples import Example
-from bertkit.data.task_splits import check_splits, cut, label_order, overlap, sample
+from bertkit.data.task_splits import as_columns, characters, check_splits, cut, label_order, overlap, sample
 from bertkit.errors import DataError
 
 
@@ -83,3 +83,19 @@ def test_overlap_counts_rows():
         "train_repeats": 2,
         "train_contradictions": 2,
     }
+
+
+def test_pairs_are_told_apart_by_both_texts():
+    def pair(a, b, label):
+        return Example(f"{a}{b}", a, label, "f:1", "/f:1", b)
+
+    rows = [pair("same", f"second {i}", "xy"[i % 2]) for i in range(400)]
+    kept, taken = cut(rows, 10, "validation")
+    assert 15 < len(taken) < 70
+    assert overlap({"train": kept, "validation": taken})["validation_in_train"] == 0
+    counts = overlap(
+        {"train": [pair("a", "b", "x"), pair("a", "c", "y"), pair("a", "b", "y")], "test": [pair("b", "a", "x")]}
+    )
+    assert counts == {"test_in_train": 0, "train_repeats": 1, "train_contradictions": 2}
+    assert list(as_columns(rows)) == ["id", "text", "text_pair", "label", "where"]
+    assert characters([pair("abc", "de", "x")]) == {"median": 5, "max": 5}

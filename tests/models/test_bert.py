@@ -189,3 +189,17 @@ def test_a_batch_without_padding_attends_without_a_mask(monkeypatch: pytest.Monk
     del sparse["attention_mask"]
     objective(sparse)
     assert masks == [None, None]
+
+
+def test_a_classifier_starts_from_the_pretrained_segments_and_reads_them(tmp_path: Path) -> None:
+    pretrained = model()
+    with torch.no_grad():
+        pretrained.bert.embeddings.token_type_embeddings.weight[1] += 1.0
+    bert.save(pretrained, tmp_path)
+    network = bert.classifier(tmp_path, ["no", "yes"], init="pretrained", dropout=None, seed=1)
+    loaded = network.bert.embeddings.token_type_embeddings.weight
+    assert torch.equal(loaded, pretrained.bert.embeddings.token_type_embeddings.weight)
+    loss = bert.ClassificationLoss(network).eval()
+    ids, types = torch.tensor([[2, 7, 3, 8, 3]]), torch.tensor([[0, 0, 0, 1, 1]])
+    one, other = (loss.logits({"input_ids": ids, "token_type_ids": kinds}) for kinds in (types, 1 - types))
+    assert not torch.allclose(one, other)

@@ -195,3 +195,15 @@ def test_presets_say_what_they_are_and_build(preset):
     layers = [read_yaml(preset), parse_overrides(["source.train=train.txt"] if own else [])]
     built = build(TaskDataConfig, merge(*layers))
     assert (built.source.format if own else built.source.dataset) == preset.stem
+
+
+def test_pairs_of_texts(tmp_path):
+    rows = [(f"a{i},b{i % 7}", "yes" if i % 2 else "no") for i in range(80)]
+    train = write(tmp_path / "pairs.csv", rows, head=("first,second", "label"))
+    columns = ["source.columns.text=first", "source.columns.text_pair=second"]
+    made = run(tmp_path / "out", "source.format=csv", f"source.train={train}", *columns)
+    assert made.task["text_columns"] == ["text", "text_pair"]
+    assert {(row["text"], row["text_pair"]) for row in made.rows("train")} <= {tuple(a.split(",")) for a, _ in rows}
+    with pytest.raises(DataError, match=r"pairs\.csv:3\b.*the text is empty"):
+        broken = write(tmp_path / "pairs.csv", [rows[0], ("a,", "yes")], head=("first,second", "label"))
+        run(tmp_path / "other", "source.format=csv", f"source.train={broken}", *columns)

@@ -18,12 +18,17 @@ Encode = Callable[[list[str]], list[list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class EncodedTexts:
-    """Texts as `[CLS] ... [SEP]`. `truncated`: how many were longer than the model reads; `labels`: shape (texts,)."""
+    """Texts as `[CLS] ... [SEP]`, pairs as `[CLS] A [SEP] B [SEP]`.
+
+    `truncated`: how many were longer than the model reads; `labels`: shape (texts,); `second`: shape (texts,), where B
+    begins in each row, its length for a single text.
+    """
 
     rows: list[Ints]
     labels: Ints
     truncated: int
     pad: int
+    second: Ints | None = None
 
     @property
     def lengths(self) -> Ints:
@@ -85,7 +90,10 @@ class EncodedTexts:
     def collate(self, chosen: Ints) -> Arrays:
         """`input_ids`, `token_type_ids`, (rows, length); `attention_mask` where there is padding; `labels` (rows,)."""
         ids, real = pad_rows([self.rows[i] for i in chosen], self.pad)
-        arrays: Arrays = {"input_ids": ids, "token_type_ids": np.zeros_like(ids), "labels": self.labels[chosen]}
+        types = np.zeros_like(ids)
+        if self.second is not None:
+            types[real & (np.arange(ids.shape[1]) >= self.second[chosen, None])] = 1
+        arrays: Arrays = {"input_ids": ids, "token_type_ids": types, "labels": self.labels[chosen]}
         if not real.all():
             arrays["attention_mask"] = real.astype(np.int64)
         return arrays
@@ -104,8 +112,44 @@ def encode_texts(
     return EncodedTexts(rows, np.array(labels, dtype=np.int64), truncated, special.pad)
 
 
-def encode_for(folder: Path, texts: list[str], labels: list[int], *, max_seq_length: int) -> EncodedTexts:
-    """As `encode_texts`, with the tokenizer that lies in a model's folder."""
+def encode_pairs(
+    texts: list[str],
+    pairs: list[str],
+    labels: list[int],
+    encode: Encode,
+    special: SpecialIds,
+    *,
+    max_seq_length: int,
+) -> EncodedTexts:
+    """Encode every pair; one that is too long loses tokens of its longer text first, as `longest_first` does."""
+    room = max_seq_length - 3
+    rows, second, truncated = [], [], 0
+    for start in range(0, len(texts), 1024):
+        chunk = slice(start, start + 1024)
+        for a, b in zip(encode(texts[chunk]), encode(pairs[chunk]), strict=True):
+            if len(a) + len(b) > room:
+                truncated += 1
+                a, b = _cut_longest_first(a, b, room)
+            rows.append(np.array([special.cls, *a, special.sep, *b, special.sep], dtype=np.int64))
+            second.append(len(a) + 2)
+    return EncodedTexts(
+        rows, np.array(labels, dtype=np.int64), truncated, special.pad, np.array(second, dtype=np.int64)
+    )
+
+
+def _cut_longest_first(a: list[int], b: list[int], room: int) -> tuple[list[int], list[int]]:
+    """The starts of two texts that together fill `room`; of two halves, the second text's is not the smaller."""
+    shorter = min(len(a), len(b), room // 2)
+    longer = room - shorter
+    return (a[:shorter], b[:longer]) if len(a) <= len(b) else (a[:longer], b[:shorter])
+
+
+def encode_rows(folder: Path, rows: list[dict[str, str]], labels: list[int], *, max_seq_length: int) -> EncodedTexts:
+    """Encode a task's rows, `text` alone or with `text_pair`, with the tokenizer that lies in a model's folder."""
     vocabulary = read_vocabulary(folder)
-    special = SpecialIds(vocabulary.cls, vocabulary.sep, vocabulary.pad)
-    return encode_texts(texts, labels, load_encode(folder), special, max_seq_length=max_seq_length)
+    special, encode = SpecialIds(vocabulary.cls, vocabulary.sep, vocabulary.pad), load_encode(folder)
+    texts = [row["text"] for row in rows]
+    if "text_pair" not in rows[0]:
+        return encode_texts(texts, labels, encode, special, max_seq_length=max_seq_length)
+    pairs = [row["text_pair"] for row in rows]
+    return encode_pairs(texts, pairs, labels, encode, special, max_seq_length=max_seq_length)

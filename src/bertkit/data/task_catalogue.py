@@ -15,7 +15,8 @@ Rows = Iterator[Row | BadRow]
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """A file of a set as published, below `DIR/NAME`; `read` gives rows with `text` and, where `labelled`, `label`."""
+    """A file of a set as published, below `DIR/NAME`; `read` gives rows with `text`, in pairs
+    `text_pair`, and, where `labelled`, `label`."""
 
     name: str
     read: Callable[[Path], Rows]
@@ -30,6 +31,7 @@ class HubSource:
     name: str | None = None
     revision: str | None = None
     text: str = "text"
+    text_pair: str | None = None
     label: str = "label"
     splits: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"train": ("train",), "validation": ("validation",), "test": ("test",)}
@@ -107,9 +109,12 @@ def _read_trec(path: Path) -> Rows:
             yield BadRow(lines.number, "no label", DataError("does not begin with COARSE:fine", where=where))
 
 
-def _tsv(name: str, *, text: str | int, label: str | int | None, header: bool = True) -> PublishedFile:
+def _tsv(
+    name: str, *, text: str | int, label: str | int | None, text_pair: str | None = None, header: bool = True
+) -> PublishedFile:
     """A tab-separated file in which quotes mean nothing; without `label` its labels were never published."""
-    columns = {"text": text} if label is None else {"text": text, "label": label}
+    roles = {"text": text, "text_pair": text_pair, "label": label}
+    columns = {role: column for role, column in roles.items() if column is not None}
     read = partial(read_delimited, columns=columns, delimiter="\t", quoting=False, header=header)
     return PublishedFile(name, read, labelled=label is not None)
 
@@ -143,6 +148,17 @@ _SETS = (
         },
         hub=HubSource("nyu-mll/glue", "cola", text="sentence", unlabelled=("test",)),
         primary="matthews_correlation",
+    ),
+    KnownSet(
+        name="mrpc",
+        title="MRPC (GLUE): do two sentences of the news say the same?",
+        licence="Microsoft Research's, for research use; not to be passed on in a package (Dolan and Brockett 2005).",
+        labels=("not_equivalent", "equivalent"),
+        files={
+            split: (_tsv(name, text="#1 String", text_pair="#2 String", label="Quality"),)
+            for split, name in (("train", "train.tsv"), ("validation", "dev.tsv"), ("test", "msr_paraphrase_test.txt"))
+        },
+        hub=HubSource("nyu-mll/glue", "mrpc", text="sentence1", text_pair="sentence2"),
     ),
     KnownSet(
         name="trec6",

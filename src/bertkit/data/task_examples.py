@@ -28,13 +28,22 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text and its label. `where` is `file:line`, the file by name alone; `place` is the same by its whole path."""
+    """A text or a pair of texts, and its label.
+
+    `where` is `file:line`, the file by name alone; `place` is the same by its whole path.
+    """
 
     id: str
     text: str
     label: str
     where: str
     place: str
+    text_pair: str | None = None
+
+    @property
+    def content(self) -> str:
+        """All that it says, by which splits are cut and compared."""
+        return self.text if self.text_pair is None else f"{self.text}\0{self.text_pair}"
 
 
 @dataclass(slots=True)
@@ -67,7 +76,7 @@ def read_examples(
     """The labelled texts of a table, each with the id `prefix:line`.
 
     Args:
-        rows: with the roles `text` and `label`.
+        rows: with the roles `text` and `label`, and `text_pair` where texts come in pairs.
         tally: counts what is read, dropped and changed.
         folder: where the file lies, which is left out of an example's `where`.
         max_bad_rows: how many rows may be unusable, counted over all calls with this `tally`.
@@ -83,11 +92,12 @@ def read_examples(
             continue
         try:
             text = _text(row.values["text"])
+            pair = _text(row.values["text_pair"]) if "text_pair" in row.values else None
             label = _named(_label(row.values["label"], tally), label_names)
         except _UnusableError as e:
             _drop(tally, e.reason, DataError(e.what, where=row.where, remedy=e.remedy), max_bad_rows)
             continue
-        yield Example(f"{prefix}:{row.number}", text, label, row.where.removeprefix(f"{folder}/"), row.where)
+        yield Example(f"{prefix}:{row.number}", text, label, row.where.removeprefix(f"{folder}/"), row.where, pair)
 
 
 def count_unlabelled(rows: Iterable[Row | BadRow], *, tally: Tally) -> None:

@@ -44,28 +44,29 @@ def _load(known: KnownSet, hub: HubSource) -> Any:
 def _rows(loaded: Any, hub: HubSource, sources: tuple[str, ...]) -> Iterator[Row | BadRow]:
     number = 0
     for source in sources:
-        for position, label, text in _values(loaded, hub, source):
+        for position, label, texts in _values(loaded, hub, source):
             number += 1
             where = f"{hub.path} ({source}): row {position}"
             if label is None:
                 yield BadRow(number, UNLABELLED)
             else:
-                yield Row(number, where, {"text": text, "label": label})
+                yield Row(number, where, {**texts, "label": label})
 
 
-def _values(loaded: Any, hub: HubSource, source: str) -> Iterator[tuple[int, Any, Any]]:
-    """Position from 1, label by name (None where it is secret) and text of each row."""
+def _values(loaded: Any, hub: HubSource, source: str) -> Iterator[tuple[int, Any, dict[str, Any]]]:
+    """Position from 1, label by name (None where it is secret) and texts by role of each row."""
     if source not in loaded:
         raise DataError(f"has no split {source!r}; it has {', '.join(loaded)}", where=hub.path)
     split = loaded[source]
-    missing = {hub.text, hub.label} - set(split.column_names)
+    roles = {"text": hub.text, **({"text_pair": hub.text_pair} if hub.text_pair else {})}
+    missing = {*roles.values(), hub.label} - set(split.column_names)
     if missing:
         raise DataError(f"has no column {min(missing)!r}; it has {', '.join(split.column_names)}", where=hub.path)
     names = getattr(split.features[hub.label], "names", None)
     for position, row in enumerate(split, start=1):
-        label = row[hub.label]
+        label, texts = row[hub.label], {role: row[column] for role, column in roles.items()}
         if source in hub.unlabelled or label == -1:
-            yield position, None, row[hub.text]
+            yield position, None, texts
         else:
             name = names[label] if names and isinstance(label, int) else label
-            yield position, hub.renamed.get(name, name), row[hub.text]
+            yield position, hub.renamed.get(name, name), texts

@@ -23,13 +23,13 @@ def cut(examples: Sequence[Example], percentage: int, purpose: str) -> tuple[lis
     kept: list[Example] = []
     taken: list[Example] = []
     for example in examples:
-        (taken if position(example.text, purpose) * 100 < percentage else kept).append(example)
+        (taken if position(example.content, purpose) * 100 < percentage else kept).append(example)
     return kept, taken
 
 
 def sample(examples: Sequence[Example], count: int) -> list[Example]:
     """`count` of the examples, chosen by a hash of their texts, in their old order; a larger sample holds a smaller."""
-    places = [(position(example.text, "sample"), i) for i, example in enumerate(examples)]
+    places = [(position(example.content, "sample"), i) for i, example in enumerate(examples)]
     chosen = sorted(i for _, i in sorted(places)[:count])
     return [examples[i] for i in chosen]
 
@@ -85,24 +85,24 @@ def overlap(splits: Mapping[str, Sequence[Example]]) -> dict[str, int]:
     `train_repeats` counts rows beyond the first of each text; `train_contradictions` all rows of texts that stand
     under more than one label.
     """
-    texts = {split: {example.text for example in examples} for split, examples in splits.items()}
+    texts = {split: {example.content for example in examples} for split, examples in splits.items()}
     pairs = [("validation", "train"), ("test", "train"), ("test", "validation")]
     counts = {
-        f"{split}_in_{other}": sum(example.text in texts[other] for example in splits[split])
+        f"{split}_in_{other}": sum(example.content in texts[other] for example in splits[split])
         for split, other in pairs
         if split in splits and other in splits
     }
     labels: dict[str, set[str]] = {}
     for example in splits["train"]:
-        labels.setdefault(example.text, set()).add(example.label)
+        labels.setdefault(example.content, set()).add(example.label)
     counts["train_repeats"] = len(splits["train"]) - len(labels)
-    counts["train_contradictions"] = sum(len(labels[example.text]) > 1 for example in splits["train"])
+    counts["train_contradictions"] = sum(len(labels[example.content]) > 1 for example in splits["train"])
     return counts
 
 
 def characters(examples: Sequence[Example]) -> dict[str, float]:
-    """Median and greatest length of the texts, in characters."""
-    lengths = [len(example.text) for example in examples]
+    """Median and greatest length of the texts, in characters; of a pair, both together."""
+    lengths = [len(example.text) + len(example.text_pair or "") for example in examples]
     return {"median": statistics.median(lengths), "max": max(lengths)}
 
 
@@ -114,7 +114,13 @@ def label_counts(examples: Sequence[Example], labels: Sequence[str]) -> dict[str
 
 def as_columns(examples: Sequence[Example]) -> dict[str, list[Any]]:
     """The examples as the columns of a task's parquet file."""
-    return {name: [getattr(example, name) for example in examples] for name in ("id", "text", "label", "where")}
+    names = ("id", *text_columns(examples), "label", "where")
+    return {name: [getattr(example, name) for example in examples] for name in names}
+
+
+def text_columns(examples: Sequence[Example]) -> list[str]:
+    """`text`, and `text_pair` where texts come in pairs."""
+    return ["text"] if all(example.text_pair is None for example in examples) else ["text", "text_pair"]
 
 
 _UNSEEN_REMEDY = (

@@ -1,4 +1,4 @@
-"""Labelled data for single-text classification: from known sets or a user's files to splits and what is known of them."""
+"""Labelled data for classification of texts and pairs of texts: from known sets or a user's files to splits and what is known of them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,7 +144,7 @@ def describe(data: LabelledData) -> dict[str, Any]:
     return {
         "name": data.name,
         "kind": "classification",
-        "text_columns": ["text"],
+        "text_columns": cutting.text_columns(data.splits["train"]),
         "labels": data.labels,
         "primary": data.primary,
         "read": {split: tally.read for split, tally in tallies.items()},
@@ -159,14 +159,15 @@ def describe(data: LabelledData) -> dict[str, Any]:
 
 
 def write(data: LabelledData, out: Path) -> None:
-    """Write `<split>.parquet` (id, text, label, where) and `task.json` into `out`."""
+    """Write `<split>.parquet` (id, text, for pairs text_pair, label, where) and `task.json` into `out`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, pa.string()) for name in ("id", "text", "label", "where")])
     for split, examples in data.splits.items():
+        columns = cutting.as_columns(examples)
+        schema = pa.schema([(name, pa.string()) for name in columns])
         with storage.atomic_file(out / f"{split}.parquet") as file:
-            pq.write_table(pa.table(cutting.as_columns(examples), schema=schema), file)
+            pq.write_table(pa.table(columns, schema=schema), file)
     storage.write_json(out / "task.json", describe(data))
 
 

@@ -38,6 +38,11 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
         raise StageError(
             f"was trained on the labels {predictor['labels']}, the data has {task['labels']}", where=str(model.path)
         )
+    if (trained := predictor.get("text_columns", ["text"])) != task["text_columns"]:
+        raise StageError(
+            f"was trained on {' and '.join(trained)}, the data has {' and '.join(task['text_columns'])}",
+            where=str(model.path),
+        )
     split = _choose_split(config, data)
     rows = data.rows(split)
     started = time.monotonic()
@@ -99,7 +104,7 @@ def _predict(
     """Probabilities, shape (rows, labels), and how many texts were cut."""
     import torch
 
-    from bertkit.data.encoding import encode_for
+    from bertkit.data.encoding import encode_rows
     from bertkit.models import bert
     from bertkit.training import processes
     from bertkit.training.prediction import predict_logits
@@ -107,7 +112,6 @@ def _predict(
     processes.pin_threads(config.num_threads, 1)
     device = processes.make_accelerator(config.device, "no").device
     network = bert.ClassificationLoss(bert.load_classifier(model.path)).to(device)
-    texts = [row["text"] for row in rows]
-    encoded = encode_for(model.path, texts, [0] * len(texts), max_seq_length=predictor["max_seq_length"])
+    encoded = encode_rows(model.path, rows, [0] * len(rows), max_seq_length=predictor["max_seq_length"])
     logits = predict_logits(network, network.logits, encoded, batch_size=config.eval_batch_size, device=device)
     return torch.from_numpy(logits).double().softmax(-1).numpy(), encoded.truncated

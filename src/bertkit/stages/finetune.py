@@ -25,8 +25,9 @@ class FinetuneConfig(TrainingConfig):
     """Start from the weights of `start`, or from random ones of the same shape: what pretraining is measured against."""
     name: str | None = None
     """What reports call the model; by default, `BERT, pretrained` or `BERT, random weights`."""
-    max_seq_length: Annotated[int, Field(ge=3)] = 128
-    """Tokens read of a text, special tokens counted in; longer texts lose their end, and are counted."""
+    max_seq_length: Annotated[int, Field(ge=5)] = 128
+    """Tokens read of a text, special tokens counted in; longer ones lose their end, of a pair the longer text first, and
+    are counted."""
     num_train_epochs: Above0 = 3.0
     """Passes over the training split."""
     learning_rate: Above0 = 5e-5
@@ -107,6 +108,7 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
             "kind": task["kind"],
             "task": task["name"],
             "labels": task["labels"],
+            "text_columns": task["text_columns"],
             "name": config.display_name,
             "backbone": "bert",
             "max_seq_length": config.max_seq_length,
@@ -142,7 +144,7 @@ def _check_task(data: TaskData) -> dict[str, Any]:
 
 
 def _encode(config: FinetuneConfig, data: TaskData, start: Checkpoint, split: str) -> "EncodedTexts":
-    from bertkit.data.encoding import encode_for
+    from bertkit.data.encoding import encode_rows
     from bertkit.models.bert import check_ids, require_bert
     from bertkit.text.vocabulary import read_vocabulary
 
@@ -155,9 +157,5 @@ def _encode(config: FinetuneConfig, data: TaskData, start: Checkpoint, split: st
         )
     rows = data.rows(split)
     label_ids = {label: i for i, label in enumerate(data.task["labels"])}
-    return encode_for(
-        start.path,
-        [row["text"] for row in rows],
-        [label_ids[row["label"]] for row in rows],
-        max_seq_length=config.max_seq_length,
-    )
+    labels = [label_ids[row["label"]] for row in rows]
+    return encode_rows(start.path, rows, labels, max_seq_length=config.max_seq_length)

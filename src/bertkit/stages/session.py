@@ -184,11 +184,13 @@ class Session:
     def measure(self, micro_batches: "Iterable[Arrays]") -> dict[str, float]:
         """Held-out figures at this step, written to the log."""
         from bertkit.training.loop import evaluate
+        from bertkit.training.memory import release_freed_memory
 
         with self._average.in_model() if self._average is not None else nullcontext():
             figures = self._summarise(evaluate(self._objective, micro_batches, self.accelerator))
         self.journal.evaluation(self.step, self.epoch, figures)
         self.journal.peak_flops = self._peak_flops()
+        release_freed_memory()
         return figures
 
     def save(self) -> None:

@@ -21,7 +21,7 @@ class KnownSource(Config):
     """A labelled set that bertkit knows by name."""
 
     dataset: str
-    """Its name: sst2, cola, trec6, sentence_polarity, chnsenticorp or bbc_topic."""
+    """Its name: sst2, cola, mrpc, trec6, sentence_polarity, chnsenticorp or bbc_topic."""
 
     @field_validator("dataset")
     @classmethod
@@ -39,6 +39,9 @@ class ColumnNames(Config):
 
     text: str | int = "text"
     """The text to classify."""
+
+    text_pair: str | int | None = None
+    """The second text, where pairs of texts are classified."""
 
     label: str | int = "label"
     """Its label."""
@@ -117,7 +120,7 @@ class TsvSource(_DelimitedSource):
 class _NamedColumnsSource(_OwnFiles):
     @model_validator(mode="after")
     def _columns_have_names(self) -> "_NamedColumnsSource":
-        if isinstance(self.columns.text, int) or isinstance(self.columns.label, int):
+        if any(isinstance(column, int) for column in self.columns.model_dump().values()):
             raise _mistake("columns of this format go by name, not by number")
         return self
 
@@ -220,7 +223,7 @@ def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
         data = tasks.read_files(
             source.splits(),
             format=source.format,
-            columns=source.columns.model_dump(),
+            columns=source.columns.model_dump(exclude_none=True),
             label_names=source.label_names,
             max_bad_rows=config.max_bad_rows,
             **source.reading(),

@@ -1,0 +1,45 @@
+"""Pairs of texts as BERT reads them: transformers' tokenizer is the reference."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import BertTokenizer
+
+from bertkit.data.encoding import EncodedTexts, encode_rows
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "one", "two", "three", "##s", "four"]
+texts = st.lists(st.sampled_from(["one", "two", "threes", "four"]), min_size=1, max_size=12).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tokenizer")
+    BertTokenizer(vocab={word: i for i, word in enumerate(WORDS)}).save_pretrained(path)
+    return path
+
+
+@settings(deadline=None, max_examples=60)
+@given(pairs=st.lists(st.tuples(texts, texts), min_size=1, max_size=5), length=st.integers(5, 24))
+def test_pairs_are_cut_and_typed_as_transformers_does(folder: Path, pairs: list[tuple[str, str]], length: int) -> None:
+    reference = BertTokenizer.from_pretrained(folder)
+    rows = [{"text": a, "text_pair": b} for a, b in pairs]
+    encoded = encode_rows(folder, rows, [0] * len(rows), max_seq_length=length)
+    arrays = encoded.collate(np.arange(len(rows)))
+    for i, (a, b) in enumerate(pairs):
+        expected = reference(a, b, truncation="longest_first", max_length=length)
+        n = len(expected["input_ids"])
+        assert arrays["input_ids"][i, :n].tolist() == expected["input_ids"]
+        assert arrays["token_type_ids"][i, :n].tolist() == expected["token_type_ids"]
+        assert not arrays["token_type_ids"][i, n:].any()
+    whole = [len(reference(a, b)["input_ids"]) for a, b in pairs]
+    assert encoded.truncated == sum(n > length for n in whole)
+
+
+def test_single_texts_have_one_segment(folder: Path) -> None:
+    encoded = encode_rows(folder, [{"text": "one two"}, {"text": "threes"}], [1, 0], max_seq_length=8)
+    assert isinstance(encoded, EncodedTexts)
+    assert encoded.second is None
+    assert not encoded.collate(np.array([0, 1]))["token_type_ids"].any()
