@@ -146,6 +146,20 @@ def test_a_set_of_pairs_from_the_hub(monkeypatch):
     assert describe(data)["text_columns"] == ["text", "text_pair"]
 
 
+def test_quotes_and_a_mark_at_the_start_of_a_published_pair_file_mean_nothing(tmp_path):
+    head = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n"
+    lines = ['1\t1\t2\t" He left .\tHe said " so .\r\n', '0\t3\t4\tShe "came" .\t"\r\n', "1\t5\t6\tx\ty"]
+    (tmp_path / "mrpc").mkdir()
+    for name in ("train.tsv", "dev.tsv", "msr_paraphrase_test.txt"):
+        (tmp_path / "mrpc" / name).write_bytes(("\ufeff" + head + "".join(lines)).encode())
+    for examples in read_known("mrpc", data_dir=tmp_path).splits.values():
+        assert [(e.text, e.text_pair, e.label) for e in examples] == [
+            ('" He left .', 'He said " so .', "equivalent"),
+            ('She "came" .', '"', "not_equivalent"),
+            ("x", "y", "equivalent"),
+        ]
+
+
 def test_a_set_from_the_hub(monkeypatch):
     asked = []
 

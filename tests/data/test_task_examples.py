@@ -85,6 +85,28 @@ def test_unusable_rows_stop_the_run_or_are_counted(bad, reason):
     assert (tally.read, dict(tally.dropped)) == (3, {reason: 1})
 
 
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        ("", "empty text_pair"),
+        (None, "empty text_pair"),
+        (7, "text_pair is not a string"),
+        ("a\ud83d", "lone surrogate"),
+    ],
+)
+def test_a_pair_needs_both_texts(second, reason):
+    def paired(text_pair):
+        return Row(2, "/somewhere/train.csv:2", {"text": "one", "text_pair": text_pair, "label": "x"})
+
+    assert read(paired(' " other'))[0].text_pair == ' " other'
+    assert read(row())[0].text_pair is None
+    with pytest.raises(DataError, match="text_pair"):
+        read(paired(second))
+    tally = Tally()
+    assert read(paired(second), tally=tally, max_bad_rows=1) == []
+    assert dict(tally.dropped) == {reason: 1}
+
+
 @given(st.lists(st.sampled_from(["good", "bad", "blank"])), st.integers(0, 5))
 def test_rows_in_are_rows_kept_and_dropped(kinds, allowed):
     made = {"good": row(), "bad": row(text=""), "blank": BadRow(3, "blank line")}

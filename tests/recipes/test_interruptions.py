@@ -36,7 +36,7 @@ class Run:
     def start(self) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             self._command, cwd=REPOSITORY, env=self._environment, text=True, process_group=0,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=heed_interrupts,
         )  # fmt: skip
 
     def finish(self) -> "Run":
@@ -70,6 +70,11 @@ class Run:
 
     def losses(self) -> list[float]:
         return [row.get("loss", row.get("eval_mlm_loss")) for row in self.result()[1]]
+
+
+def heed_interrupts() -> None:
+    """A shell has what it runs in the background ignore SIGINT, and processes inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def descendants(pid: int) -> list[int]:

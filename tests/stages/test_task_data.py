@@ -100,6 +100,11 @@ def test_content_and_the_part_a_file_plays_decide_the_fingerprint(files, tmp_pat
     assert identity(*given(files)) != before
 
 
+def test_single_texts_keep_the_identity_they_had_before_there_were_pairs(files):
+    assert config(*given(files)).source.columns.identity() == {"text": "text", "label": "label"}
+    assert identity(*given(files)) != identity(*given(files), "source.columns.text_pair=label")
+
+
 def test_overlap_is_reported_not_removed(files, tmp_path):
     task = run(tmp_path / "out", *given(files), "validation_percentage=0").task
     assert task["overlap"] == {"test_in_train": 1, "train_repeats": 1, "train_contradictions": 2}
@@ -204,6 +209,6 @@ def test_pairs_of_texts(tmp_path):
     made = run(tmp_path / "out", "source.format=csv", f"source.train={train}", *columns)
     assert made.task["text_columns"] == ["text", "text_pair"]
     assert {(row["text"], row["text_pair"]) for row in made.rows("train")} <= {tuple(a.split(",")) for a, _ in rows}
-    with pytest.raises(DataError, match=r"pairs\.csv:3\b.*the text is empty"):
+    with pytest.raises(DataError, match=r"pairs\.csv:3\b.*the text_pair is empty"):
         broken = write(tmp_path / "pairs.csv", [rows[0], ("a,", "yes")], head=("first,second", "label"))
         run(tmp_path / "other", "source.format=csv", f"source.train={broken}", *columns)

@@ -11,8 +11,6 @@ from typing import Any
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.errors import DataError, did_you_mean
 
-EMPTY_TEXT = "empty text"
-NOT_TEXT = "text is not a string"
 NO_LABEL = "no label"
 BAD_LABEL = "label is not text or a number"
 UNKNOWN_LABEL = "label is not one of label_names"
@@ -91,8 +89,8 @@ def read_examples(
             _drop(tally, row.reason, row.error, max_bad_rows)
             continue
         try:
-            text = _text(row.values["text"])
-            pair = _text(row.values["text_pair"]) if "text_pair" in row.values else None
+            text = _text(row.values["text"], "text")
+            pair = _text(row.values["text_pair"], "text_pair") if "text_pair" in row.values else None
             label = _named(_label(row.values["label"], tally), label_names)
         except _UnusableError as e:
             _drop(tally, e.reason, DataError(e.what, where=row.where, remedy=e.remedy), max_bad_rows)
@@ -119,14 +117,17 @@ def _drop(tally: Tally, reason: str, error: DataError | None, max_bad_rows: int)
         raise DataError(error.what, where=error.where, remedy=f"{error.remedy} {remedy}" if error.remedy else remedy)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, role: str) -> str:
+    """The value of the column for `role`, `text` or `text_pair`."""
+    empty = f"empty {role}"
     if value is None:
-        raise _UnusableError(EMPTY_TEXT, "the text is missing")
+        raise _UnusableError(empty, f"the {role} is missing")
     if not isinstance(value, str):
-        raise _UnusableError(NOT_TEXT, f"the text is {value!r}, a {type(value).__name__}", "Write it as a string.")
-    _refuse_surrogates(value, "text")
+        what = f"the {role} is {value!r}, a {type(value).__name__}"
+        raise _UnusableError(f"{role} is not a string", what, "Write it as a string.")
+    _refuse_surrogates(value, role)
     if not value.strip():
-        raise _UnusableError(EMPTY_TEXT, "the text is empty")
+        raise _UnusableError(empty, f"the {role} is empty")
     return value
 
 

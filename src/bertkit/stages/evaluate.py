@@ -42,6 +42,7 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
         raise StageError(
             f"was trained on {' and '.join(trained)}, the data has {' and '.join(task['text_columns'])}",
             where=str(model.path),
+            remedy="Evaluate it on data of its own task, or fine-tune a model on this one.",
         )
     split = _choose_split(config, data)
     rows = data.rows(split)

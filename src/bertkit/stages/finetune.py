@@ -155,6 +155,12 @@ def _encode(config: FinetuneConfig, data: TaskData, start: Checkpoint, split: st
             f"max_seq_length {config.max_seq_length} is over the model's {model['max_position_embeddings']} positions",
             where=str(start.path),
         )
+    if "text_pair" in data.task["text_columns"] and model.get("type_vocab_size", 2) < 2:
+        raise StageError(
+            "has an embedding for one segment only (type_vocab_size 1), and a pair has two",
+            where=str(start.path),
+            remedy="Start from a model that was pretrained on pairs.",
+        )
     rows = data.rows(split)
     label_ids = {label: i for i, label in enumerate(data.task["labels"])}
     labels = [label_ids[row["label"]] for row in rows]

@@ -46,6 +46,10 @@ class ColumnNames(Config):
     label: str | int = "label"
     """Its label."""
 
+    def identity(self) -> dict[str, Any]:
+        """Single texts have the identity they had before there were pairs."""
+        return {role: column for role, column in super().identity().items() if column is not None}
+
 
 class _OwnFiles(Config):
     """A user's own files, one a split. Their names and content decide, not where they lie."""
