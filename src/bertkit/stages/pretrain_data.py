@@ -114,7 +114,7 @@ def _write(
 
     workers = config.num_workers
     if workers is None:
-        workers = 0 if encoder.library == "nanotoken" else min(os.cpu_count() or 1, 8)
+        workers = 0 if encoder.package == "nanotoken" else min(os.cpu_count() or 1, 8)
     encode = partial(_encode_row_group, encoder=encoder)
     return {
         split: write_split(out, split, ordered_map(encode, corpus.row_groups(split), workers), vocab_size=vocab_size)

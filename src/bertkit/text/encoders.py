@@ -44,11 +44,11 @@ class BulkEncoder:
     """
 
     folder: Path
-    library: Literal["tokenizers", "nanotoken"] = "tokenizers"
+    package: Literal["tokenizers", "nanotoken"] = "tokenizers"
     segmenter: Literal["none", "rjieba"] = "none"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "library": self.library, "segmenter": self.segmenter}
+        return {"folder": self.folder, "package": self.package, "segmenter": self.segmenter}
 
     def __call__(self, texts: list[str]) -> Encoded:
         """Encode `texts`, each without special tokens.
@@ -59,7 +59,7 @@ class BulkEncoder:
         """
         if self.segmenter != "none":
             return self._segmented(texts)
-        if self.library == "nanotoken":
+        if self.package == "nanotoken":
             rows = self.twin.encode_batch(texts, add_special_tokens=False)
             ids, lengths = rows.ids, np.diff(rows.offsets)
             _compare(texts, ids, lengths, self.reference)
