@@ -14,7 +14,7 @@ FLOORS = [
     {"text"},
     {"data", "models"},
     {"training", "evaluation"},
-    {"reporting"},
+    {"reporting", "kinds"},
     {"stage"},
     {"stages"},
     {"pipeline", "predictor"},

@@ -7,7 +7,7 @@ import pytest
 
 from bertkit.data import bbc
 from bertkit.data.task_catalogue import KNOWN, known_set, local_files
-from bertkit.data.tasks import describe, prepare, read_known
+from bertkit.data.tasks import read_known
 from bertkit.errors import ConfigError, DataError, HostError
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -47,8 +47,8 @@ def need(name):
 def test_published_counts(name):
     need(name)
     data = read_known(name, data_dir=DATA)
-    prepare(data, validation_percentage=0)
-    task = describe(data)
+    data.prepare(validation_percentage=0)
+    task = data.describe()
     assert task["label_counts"] == PUBLISHED[name]
     assert task["labels"] == list(PUBLISHED[name]["train"])
     for split, n in task["read"].items():
@@ -73,8 +73,8 @@ def test_latin_1_is_read_as_such():
 def test_sentence_polarity_is_cut_three_ways_without_loss():
     need("sentence_polarity")
     data = read_known("sentence_polarity", data_dir=DATA)
-    prepare(data, validation_percentage=10)
-    task = describe(data)
+    data.prepare(validation_percentage=10)
+    task = data.describe()
     assert sum(task["counts"].values()) == sum(task["read"].values()) == 10_662
     assert 0.08 < task["counts"]["test"] / 10_662 < 0.12
     assert all(n == 0 for name, n in task["overlap"].items() if "_in_" in name)
@@ -91,7 +91,7 @@ def test_bbc_topics_come_from_its_package(monkeypatch):
     ]
     monkeypatch.setattr(bbc, "articles", lambda: iter(made))
     data = read_known("bbc_topic")
-    prepare(data, validation_percentage=10)
+    data.prepare(validation_percentage=10)
     assert data.labels == list(bbc.TOPICS)
     assert sum(map(len, data.splits.values())) == 200
     for split, examples in data.splits.items():
@@ -142,8 +142,8 @@ def test_a_set_of_pairs_from_the_hub(monkeypatch):
         ("a b", "b a", "equivalent"),
         ("c", "d", "not_equivalent"),
     ]
-    prepare(data, validation_percentage=10)
-    assert describe(data)["text_columns"] == ["text", "text_pair"]
+    data.prepare(validation_percentage=10)
+    assert data.describe()["text_columns"] == ["text", "text_pair"]
 
 
 def test_quotes_and_a_mark_at_the_start_of_a_published_pair_file_mean_nothing(tmp_path):
@@ -174,7 +174,7 @@ def test_a_set_from_the_hub(monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     data = read_known("sst2")
-    prepare(data, validation_percentage=10)
+    data.prepare(validation_percentage=10)
     assert asked == [(("nyu-mll/glue", "sst2"), {"revision": None})]
     assert [(e.text, e.label) for e in data.splits["train"]] == [
         ("bad film", "negative"),
@@ -182,7 +182,7 @@ def test_a_set_from_the_hub(monkeypatch):
         ("fine film", "positive"),
     ]
     assert data.splits["train"][1].where == "nyu-mll/glue (train): row 2"
-    assert describe(data)["dropped"]["test"] == {"unlabelled": 1}
+    assert data.describe()["dropped"]["test"] == {"unlabelled": 1}
 
 
 def test_label_names_of_the_hub_that_are_not_ours_are_refused(monkeypatch):

@@ -107,7 +107,7 @@ def test_a_classifier_starts_from_the_encoder_and_loads_whole(tmp_path: Path) ->
     inputs = {name: sparse[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
     with torch.no_grad():
         assert torch.allclose(
-            bert.ClassificationLoss(ours.eval()).logits(inputs), theirs.eval()(**inputs).logits, atol=1e-5
+            bert.ClassificationLoss(ours.eval()).outputs(inputs)["logits"], theirs.eval()(**inputs).logits, atol=1e-5
         )
 
 
@@ -201,5 +201,5 @@ def test_a_classifier_starts_from_the_pretrained_segments_and_reads_them(tmp_pat
     assert torch.equal(loaded, pretrained.bert.embeddings.token_type_embeddings.weight)
     loss = bert.ClassificationLoss(network).eval()
     ids, types = torch.tensor([[2, 7, 3, 8, 3]]), torch.tensor([[0, 0, 0, 1, 1]])
-    one, other = (loss.logits({"input_ids": ids, "token_type_ids": kinds}) for kinds in (types, 1 - types))
+    one, other = (loss.outputs({"input_ids": ids, "token_type_ids": kinds})["logits"] for kinds in (types, 1 - types))
     assert not torch.allclose(one, other)

@@ -153,7 +153,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(start: Path, texts: E
 
 def test_evaluation_counts_every_text_once_and_has_no_dropout(start: Path, texts: EncodedTexts) -> None:
     run = Run(start, texts, dropout=0.5, rows=8)
-    sums = [evaluate(run.objective, texts.share(rows, rank=0, world_size=1), run.accelerator) for rows in (1, 7, 44)]
+    shares = [[arrays for _, arrays in texts.share(rows, rank=0, world_size=1)] for rows in (1, 7, 44)]
+    sums = [evaluate(run.objective, micro_batches, run.accelerator) for micro_batches in shares]
     assert [s["count"] for s in sums] == [44, 44, 44]
     assert sums[0]["loss"] == pytest.approx(sums[1]["loss"], rel=1e-5) == pytest.approx(sums[2]["loss"], rel=1e-5)
     assert run.model.training

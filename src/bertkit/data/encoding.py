@@ -1,13 +1,14 @@
 """Texts to token ids for fine-tuned heads, with a count of what did not fit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertkit.data.batching import START, Arrays, GlobalBatch, Position, deal, epoch_batches, pad_rows
+from bertkit.data.batching import Arrays, pad_rows
+from bertkit.data.encoded import EncodedRows
 from bertkit.data.pretraining import SpecialIds
 from bertkit.text.vocabulary import read_vocabulary
 from bertkit.text.wordpiece import load_encode
@@ -17,7 +18,7 @@ Encode = Callable[[list[str]], list[list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedTexts:
+class EncodedTexts(EncodedRows):
     """Texts as `[CLS] ... [SEP]`, pairs as `[CLS] A [SEP] B [SEP]`.
 
     `truncated`: how many were longer than the model reads; `labels`: shape (texts,); `second`: shape (texts,), where B
@@ -34,59 +35,6 @@ class EncodedTexts:
     def lengths(self) -> Ints:
         return np.array([len(row) for row in self.rows], dtype=np.int64)
 
-    def batches(
-        self,
-        batch_size: int,
-        rows: int,
-        *,
-        seed: int,
-        rank: int,
-        world_size: int,
-        start: Position = START,
-        turn: int = 0,
-        turns: int = 1,
-    ) -> Iterator[GlobalBatch]:
-        """Global batches without end, from position `start` on; an epoch's last one may be smaller.
-
-        Of `turns` workers that share the work, the one whose `turn` it is makes a batch; the others pass it over.
-        """
-        lengths = self.lengths
-        epoch, first, step = start.epoch, start.number, start.step
-        while True:
-            order = epoch_batches(lengths, batch_size, seed=seed, epoch=epoch, drop_last=False)
-            for number in range(first, len(order)):
-                batch, position = order[number], Position(epoch, number, step)
-                step += 1
-                if (position.step - start.step) % turns != turn:
-                    continue
-                size = min(rows, -(-len(batch) // world_size))
-                micro_batches = [(i, self.collate(micro)) for i, micro in deal(batch, size, rank, world_size)]
-                yield GlobalBatch(
-                    position=position,
-                    epoch=epoch + (number + 1) / len(order),
-                    micro_batches=micro_batches,
-                    denominators={"loss": sum(len(arrays["labels"]) for _, arrays in micro_batches)},
-                    sequences=len(batch),
-                    tokens=int(lengths[batch].sum()),
-                    padded_tokens=sum(arrays["input_ids"].size for _, arrays in micro_batches),
-                    rows=batch,
-                )
-            epoch, first = epoch + 1, 0
-
-    def share(self, rows: int, *, rank: int, world_size: int) -> Iterator[Arrays]:
-        """This process's micro-batches of all texts, each text in one process."""
-        size = max(1, min(rows, len(self.rows) // world_size))
-        for number, (_, arrays) in enumerate(self.in_length_order(size)):
-            if number % world_size == rank:
-                yield arrays
-
-    def in_length_order(self, rows: int) -> Iterator[tuple[Ints, Arrays]]:
-        """Every text once, in micro-batches of like lengths, with their numbers."""
-        order = np.argsort(-self.lengths, kind="stable")
-        for start in range(0, len(order), rows):
-            chosen = order[start : start + rows]
-            yield chosen, self.collate(chosen)
-
     def collate(self, chosen: Ints) -> Arrays:
         """`input_ids`, `token_type_ids`, (rows, length); `attention_mask` where there is padding; `labels` (rows,)."""
         ids, real = pad_rows([self.rows[i] for i in chosen], self.pad)
@@ -97,6 +45,9 @@ class EncodedTexts:
         if not real.all():
             arrays["attention_mask"] = real.astype(np.int64)
         return arrays
+
+    def denominators(self, arrays: Arrays) -> dict[str, int]:
+        return {"loss": len(arrays["labels"])}
 
 
 def encode_texts(

@@ -30,6 +30,70 @@ class LabelledData:
     primary: str = "accuracy"
     labels: list[str] = field(default_factory=list)
 
+    def prepare(
+        self,
+        *,
+        validation_percentage: int,
+        max_train_samples: int | None = None,
+        max_eval_samples: int | None = None,
+    ) -> None:
+        """Make it fit to train on: cut off a validation split where there is none, check labels, and sample.
+
+        Raises:
+            DataError: labels that only one split has, a split without rows, or one with a single label.
+        """
+        train, tallies = self.splits["train"], self.tallies
+        carved = "validation" not in self.splits and validation_percentage > 0
+        if carved:
+            self.splits["train"], taken = cutting.cut(train, validation_percentage, "validation")
+            self.splits["validation"] = taken
+            tallies["validation"] = Tally(read=len(taken))
+            tallies["train"].read -= len(taken)
+        self.splits = {split: self.splits[split] for split in ("train", "validation", "test") if split in self.splits}
+        self.labels = cutting.label_order(self.splits, self.label_names, carved=carved)
+        for split, examples in self.splits.items():
+            limit, reason = (
+                (max_train_samples, "max_train_samples") if split == "train" else (max_eval_samples, "max_eval_samples")
+            )
+            if limit is not None and len(examples) > limit:
+                tallies[split].dropped[reason] += len(examples) - limit
+                self.splits[split] = cutting.sample(examples, limit)
+        cutting.check_splits(self.splits)
+
+    def describe(self) -> dict[str, Any]:
+        """The content of `task.json`; for every split, `read` = `counts` + the sum of `dropped`."""
+        order = [split for split in ("train", "validation", "test") if split in self.tallies]
+        tallies = {split: self.tallies[split] for split in order}
+        return {
+            "name": self.name,
+            "kind": "classification",
+            "text_columns": cutting.text_columns(self.splits["train"]),
+            "labels": self.labels,
+            "primary": self.primary,
+            "read": {split: tally.read for split, tally in tallies.items()},
+            "counts": {split: len(examples) for split, examples in self.splits.items()},
+            "dropped": {split: _nonzero(tally.dropped) for split, tally in tallies.items()},
+            "changed": {split: _nonzero(tally.changed) for split, tally in tallies.items()},
+            "label_counts": {
+                split: cutting.label_counts(examples, self.labels) for split, examples in self.splits.items()
+            },
+            "overlap": cutting.overlap(self.splits),
+            "characters": {split: cutting.characters(examples) for split, examples in self.splits.items()},
+            "source": self.source,
+        }
+
+    def write(self, out: Path) -> None:
+        """Write `<split>.parquet` (id, text, for pairs text_pair, label, where) and `task.json` into `out`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for split, examples in self.splits.items():
+            columns = cutting.as_columns(examples)
+            schema = pa.schema([(name, pa.string()) for name in columns])
+            with storage.atomic_file(out / f"{split}.parquet") as file:
+                pq.write_table(pa.table(columns, schema=schema), file)
+        storage.write_json(out / "task.json", self.describe())
+
 
 def read_table(
     path: Path,
@@ -104,71 +168,6 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
         data.tallies["test"] = Tally(read=len(test))
         data.tallies["train"].read -= len(test)
     return data
-
-
-def prepare(
-    data: LabelledData,
-    *,
-    validation_percentage: int,
-    max_train_samples: int | None = None,
-    max_eval_samples: int | None = None,
-) -> None:
-    """Make `data` fit to train on: cut off a validation split where there is none, check labels, and sample.
-
-    Raises:
-        DataError: labels that only one split has, a split without rows, or one with a single label.
-    """
-    train, tallies = data.splits["train"], data.tallies
-    carved = "validation" not in data.splits and validation_percentage > 0
-    if carved:
-        data.splits["train"], taken = cutting.cut(train, validation_percentage, "validation")
-        data.splits["validation"] = taken
-        tallies["validation"] = Tally(read=len(taken))
-        tallies["train"].read -= len(taken)
-    data.splits = {split: data.splits[split] for split in ("train", "validation", "test") if split in data.splits}
-    data.labels = cutting.label_order(data.splits, data.label_names, carved=carved)
-    for split, examples in data.splits.items():
-        limit, reason = (
-            (max_train_samples, "max_train_samples") if split == "train" else (max_eval_samples, "max_eval_samples")
-        )
-        if limit is not None and len(examples) > limit:
-            tallies[split].dropped[reason] += len(examples) - limit
-            data.splits[split] = cutting.sample(examples, limit)
-    cutting.check_splits(data.splits)
-
-
-def describe(data: LabelledData) -> dict[str, Any]:
-    """The content of `task.json`; for every split, `read` = `counts` + the sum of `dropped`."""
-    order = [split for split in ("train", "validation", "test") if split in data.tallies]
-    tallies = {split: data.tallies[split] for split in order}
-    return {
-        "name": data.name,
-        "kind": "classification",
-        "text_columns": cutting.text_columns(data.splits["train"]),
-        "labels": data.labels,
-        "primary": data.primary,
-        "read": {split: tally.read for split, tally in tallies.items()},
-        "counts": {split: len(examples) for split, examples in data.splits.items()},
-        "dropped": {split: _nonzero(tally.dropped) for split, tally in tallies.items()},
-        "changed": {split: _nonzero(tally.changed) for split, tally in tallies.items()},
-        "label_counts": {split: cutting.label_counts(examples, data.labels) for split, examples in data.splits.items()},
-        "overlap": cutting.overlap(data.splits),
-        "characters": {split: cutting.characters(examples) for split, examples in data.splits.items()},
-        "source": data.source,
-    }
-
-
-def write(data: LabelledData, out: Path) -> None:
-    """Write `<split>.parquet` (id, text, for pairs text_pair, label, where) and `task.json` into `out`."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    for split, examples in data.splits.items():
-        columns = cutting.as_columns(examples)
-        schema = pa.schema([(name, pa.string()) for name in columns])
-        with storage.atomic_file(out / f"{split}.parquet") as file:
-            pq.write_table(pa.table(columns, schema=schema), file)
-    storage.write_json(out / "task.json", describe(data))
 
 
 def _add(

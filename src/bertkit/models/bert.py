@@ -18,9 +18,7 @@ from bertkit.errors import DataError, StageError
 from bertkit.models.attention import install_attention
 from bertkit.models.dropout import install_dropout
 from bertkit.models.masked_lm import masked_lm_loss
-
-Batch = dict[str, Tensor]
-Sums = dict[str, Tensor]
+from bertkit.models.objective import Batch, Sums, TaskObjective
 
 
 class PretrainingLoss(nn.Module):
@@ -61,30 +59,30 @@ class PretrainingLoss(nn.Module):
         return output.last_hidden_state, output.pooler_output
 
 
-class ClassificationLoss(nn.Module):
+class ClassificationLoss(TaskObjective):
     """Cross-entropy of a `BertForSequenceClassification`, as a sum that callers divide."""
 
     def __init__(self, model: BertForSequenceClassification) -> None:
         super().__init__()
         self.model = _quickened(model)
 
-    def forward(self, batch: Batch) -> Sums:
-        """Sums over a micro-batch: `loss`, `correct`, `count`, scalars."""
-        logits, labels = self.logits(batch), batch["labels"]
-        return {
-            "loss": functional.cross_entropy(logits, labels, reduction="sum"),
-            "correct": (logits.argmax(-1) == labels).sum(),
-            "count": torch.tensor(len(labels), device=labels.device),
-        }
-
-    def logits(self, batch: Batch) -> Tensor:
-        """Scores, shape (rows, labels)."""
+    def outputs(self, batch: Batch) -> dict[str, Tensor]:
+        """`logits`, shape (rows, labels)."""
         output: Tensor = self.model(
             input_ids=batch["input_ids"],
             token_type_ids=batch["token_type_ids"],
             attention_mask=batch.get("attention_mask"),
         ).logits
-        return output.float()
+        return {"logits": output.float()}
+
+    def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:
+        """`loss`, `correct`, `count`."""
+        logits, labels = outputs["logits"], batch["labels"]
+        return {
+            "loss": functional.cross_entropy(logits, labels, reduction="sum"),
+            "correct": (logits.argmax(-1) == labels).sum(),
+            "count": torch.tensor(len(labels), device=labels.device),
+        }
 
 
 def _quickened(model: Any) -> Any:

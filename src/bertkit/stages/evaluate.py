@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ from bertkit.artifacts import Metrics, Model, TaskData
 from bertkit.config import Config, runtime
 from bertkit.errors import StageError
 from bertkit.stage import stage
+
+if TYPE_CHECKING:
+    from bertkit.kinds.base import Kind
 
 
 class EvaluateConfig(Config):
@@ -28,43 +31,23 @@ class EvaluateConfig(Config):
     """CPU threads; by default all cores."""
 
 
-@stage("evaluate", version=1)
+@stage("evaluate", version=2)
 def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path) -> Metrics:
     """Predict every text of a split and score the predictions."""
-    from bertkit.evaluation.classification import score, score_intervals
+    from bertkit.kinds import kind_of
 
     predictor, task = model.read_json("predictor.json"), data.task
-    if predictor["labels"] != task["labels"]:
-        raise StageError(
-            f"was trained on the labels {predictor['labels']}, the data has {task['labels']}", where=str(model.path)
-        )
-    if (trained := predictor.get("text_columns", ["text"])) != task["text_columns"]:
-        raise StageError(
-            f"was trained on {' and '.join(trained)}, the data has {' and '.join(task['text_columns'])}",
-            where=str(model.path),
-            remedy="Evaluate it on data of its own task, or fine-tune a model on this one.",
-        )
+    kind = kind_of(predictor, predictor["settings"], where=str(model.path))
+    _check_same_task(kind, model, data)
     split = _choose_split(config, data)
     rows = data.rows(split)
     started = time.monotonic()
-    scores, truncated = _predict(config, model, predictor, rows)
+    predictions, counts = _predict(config, kind, model, rows)
     seconds = time.monotonic() - started
-    predictions = [
-        {
-            "id": row["id"],
-            "gold": row["label"],
-            "predicted": predictor["labels"][int(row_scores.argmax())],
-            "scores": dict(zip(predictor["labels"], row_scores.tolist(), strict=True)),
-        }
-        for row, row_scores in zip(rows, scores, strict=True)
-    ]
     storage.write_json_lines(out / "predictions.jsonl", iter(predictions))
-    labels = predictor["labels"]
     notes = []
     if split == "validation":
         notes.append("Scored on the validation split, which also chose the weights: expect a little less on new text.")
-    if truncated:
-        notes.append(f"{truncated} of {len(rows)} texts were cut at {predictor['max_seq_length']} tokens.")
     storage.write_json(
         out / "metrics.json",
         {
@@ -73,18 +56,34 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
             "model": predictor["name"],
             "split": split,
             "primary": task["primary"],
-            **score(predictions, labels),
-            "intervals": score_intervals(predictions, labels, count=config.bootstrap_samples),
+            **kind.score(predictions),
+            "intervals": kind.score_intervals(predictions, count=config.bootstrap_samples),
             "seed": predictor["seed"],
             "parameters": predictor["parameters"],
             "train_seconds": predictor["train_seconds"],
             "predict_seconds": round(seconds, 3),
-            "truncated": truncated,
+            **counts,
             "data": data.fingerprint,
-            "notes": notes,
+            "notes": notes + kind.notes(counts, len(rows)),
         },
     )
     return Metrics(out)
+
+
+def _check_same_task(kind: "Kind", model: Model, data: TaskData) -> None:
+    remedy = "Evaluate it on data of its own task, or fine-tune a model on this one."
+    for key in ("kind", *kind.task_keys):
+        trained, given = kind.task.get(key), data.task.get(key)
+        if trained != given:
+            raise StageError(
+                f"was trained on {key} {_listed(trained)}, the data has {_listed(given)}",
+                where=str(model.path),
+                remedy=remedy,
+            )
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _choose_split(config: EvaluateConfig, data: TaskData) -> str:
@@ -100,19 +99,15 @@ def _choose_split(config: EvaluateConfig, data: TaskData) -> str:
 
 
 def _predict(
-    config: EvaluateConfig, model: Model, predictor: dict[str, Any], rows: list[dict[str, Any]]
-) -> tuple[Any, int]:
-    """Probabilities, shape (rows, labels), and how many texts were cut."""
-    import torch
-
-    from bertkit.data.encoding import encode_rows
-    from bertkit.models import bert
+    config: EvaluateConfig, kind: "Kind", model: Model, rows: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The predictions, and what encoding did to the rows."""
     from bertkit.training import processes
-    from bertkit.training.prediction import predict_logits
+    from bertkit.training.prediction import predict_outputs
 
     processes.pin_threads(config.num_threads, 1)
     device = processes.make_accelerator(config.device, "no").device
-    network = bert.ClassificationLoss(bert.load_classifier(model.path)).to(device)
-    encoded = encode_rows(model.path, rows, [0] * len(rows), max_seq_length=predictor["max_seq_length"])
-    logits = predict_logits(network, network.logits, encoded, batch_size=config.eval_batch_size, device=device)
-    return torch.from_numpy(logits).double().softmax(-1).numpy(), encoded.truncated
+    objective = kind.load_objective(model.path).to(device)
+    encoded = kind.encode(model.path, rows)
+    outputs = predict_outputs(objective, encoded, batch_size=config.eval_batch_size, device=device)
+    return kind.predictions(outputs, encoded, rows), kind.counts(encoded)

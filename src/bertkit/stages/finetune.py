@@ -3,93 +3,74 @@
 import math
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from bertkit import storage
 from bertkit.artifacts import Checkpoint, Model, TaskData
 from bertkit.errors import ConfigError, StageError
 from bertkit.stage import stage
+from bertkit.stages.finetune_config import FinetuneConfig
 from bertkit.stages.session import Session
-from bertkit.stages.training_config import Above0, Positive, Share, TrainingConfig
 
 if TYPE_CHECKING:
-    from bertkit.data.encoding import EncodedTexts
+    from bertkit.kinds.base import Kind
+    from bertkit.training.prediction import Outputs
 
 
-class FinetuneConfig(TrainingConfig):
-    """How to fine-tune a BERT. `max_steps`, where given, stands instead of `num_train_epochs`."""
-
-    init: Literal["pretrained", "random"] = "pretrained"
-    """Start from the weights of `start`, or from random ones of the same shape: what pretraining is measured against."""
-    name: str | None = None
-    """What reports call the model; by default, `BERT, pretrained` or `BERT, random weights`."""
-    max_seq_length: Annotated[int, Field(ge=5)] = 128
-    """Tokens read of a text, special tokens counted in; longer ones lose their end, of a pair the longer text first, and
-    are counted."""
-    num_train_epochs: Above0 = 3.0
-    """Passes over the training split."""
-    learning_rate: Above0 = 5e-5
-    """Peak of the learning rate."""
-    dropout: Share | None = None
-    """Dropout on layers, attention weights and before the classifier; by default the model's own."""
-    reinit_layers: Annotated[int, Field(ge=0)] | None = None
-    """New weights for the pooler and so many top layers, which pretraining may have spoilt for the task; null keeps all."""
-    eval_steps: Positive | None = None
-    """Steps between two measurements on the validation split, and checkpoints; by default, once an epoch."""
-    early_stopping_patience: Positive | None = 3
-    """Stop after this many measurements without a better one; null never stops."""
-    metric_for_best_model: Literal["loss", "accuracy"] = "loss"
-    """What says which weights are kept."""
-
-    @property
-    def display_name(self) -> str:
-        return self.name or ("BERT, pretrained" if self.init == "pretrained" else "BERT, random weights")
-
-
-@stage("finetune", version=1, resumable=True, parallel=True)
+@stage("finetune", version=2, resumable=True, parallel=True)
 def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: Path) -> Model:
     """Fine-tune a BERT on a task; the weights that were best on the validation split are kept."""
+    from bertkit.kinds import kind_of
     from bertkit.models import bert
     from bertkit.training.best import BestWeights
 
     # --- read inputs
     task = _check_task(data)
-    train, validation = (_encode(config, data, start, split) for split in ("train", "validation"))
-    steps_per_epoch = math.ceil(len(train.rows) / config.train_batch_size)
+    kind = kind_of(task, config.settings(task["kind"]), where=str(data.path))
+    _check_start(config, start, kind)
+    rows = {split: data.rows(split) for split in ("train", "validation")}
+    train, validation = (kind.encode(start.path, rows[split]) for split in ("train", "validation"))
+    steps_per_epoch = math.ceil(len(train) / config.train_batch_size)
 
     # --- build model, resume
     session = Session(
         config,
-        lambda: bert.ClassificationLoss(
-            bert.classifier(
-                start.path,
-                task["labels"],
-                init=config.init,
-                dropout=config.dropout,
-                seed=config.seed,
-                reinit_layers=config.reinit_layers,
-            )
+        lambda: kind.new_objective(
+            start.path,
+            init=config.init,
+            dropout=config.dropout,
+            seed=config.seed,
+            reinit_layers=config.reinit_layers,
+            loss=config.loss_options(),
         ),
         out=out,
         name=f"finetune {task['name']}",
         inputs={"data": data.fingerprint, "start": start.fingerprint},
         max_steps=config.max_steps or max(1, round(config.num_train_epochs * steps_per_epoch)),
-        summarise=summarise,
+        summarise=kind.summarise,
     )
-    best = BestWeights(config.metric_for_best_model, config.early_stopping_patience)
+    metric = task["primary"] if config.metric_for_best_model == "primary" else config.metric_for_best_model
+    best, tuned = BestWeights(metric, config.early_stopping_patience), {}
     if session.saved is not None:
         best.restore(session.saved.groups["best"], session.saved.state["best"])
-    session.more = lambda: ({"best": best.weights}, {"best": best.state})
+        tuned = session.saved.state["tuned"]
+    session.more = lambda: ({"best": best.weights}, {"best": best.state, "tuned": tuned})
+    predictions: list[dict[str, Any]] = []
+
+    def score(outputs: "list[Outputs]") -> dict[str, float]:
+        predictions[:] = kind.predictions(outputs, validation, rows["validation"])
+        return {name: value for name, value in kind.score(predictions)["metrics"].items() if value is not None}
 
     # --- loop
     for result in session.steps(partial(train.batches, config.train_batch_size, session.micro_batch, seed=config.seed)):
         last = result.step == session.max_steps
         if result.step % (config.eval_steps or steps_per_epoch) and not last:
             continue
-        figures = session.measure(validation.share(session.micro_batch, **session.place))
-        best.offer(result.step, figures, session.weights)
+        figures = session.measure_predictions(validation, score)
+        if metric not in figures:
+            raise _no_such_metric(metric, figures)
+        if best.offer(result.step, figures, session.weights):
+            tuned = kind.tune(predictions)
         if best.exhausted:
             break
         if not last:
@@ -99,19 +80,19 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
     facts = {
         "best_step": best.step,
         "best_metric": best.value,
-        "metric_for_best_model": config.metric_for_best_model,
+        "metric_for_best_model": metric,
         "stopped_early": session.step < session.max_steps,
-        "truncated": {"train": train.truncated, "validation": validation.truncated},
+        "encoded": {"train": kind.counts(train), "validation": kind.counts(validation)},
     }
     if session.is_main:
         predictor = {
             "kind": task["kind"],
             "task": task["name"],
-            "labels": task["labels"],
-            "text_columns": task["text_columns"],
+            "primary": task["primary"],
+            **{key: task[key] for key in kind.task_keys if key in task},
             "name": config.display_name,
             "backbone": "bert",
-            "max_seq_length": config.max_seq_length,
+            "settings": {**kind.settings, "tuned": tuned},
             "seed": config.seed,
             "data": data.fingerprint,
             "parameters": bert.count_parameters(session.model),
@@ -123,17 +104,15 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
     return Model(out)
 
 
-def summarise(sums: dict[str, float]) -> dict[str, float]:
-    """The figures of a log row from the objective's sums."""
-    return {"loss": sums["loss"] / sums["count"], "accuracy": sums["correct"] / sums["count"]}
+def _no_such_metric(metric: str, figures: dict[str, float]) -> ConfigError:
+    return ConfigError(
+        f"metric_for_best_model {metric!r} has no value on the validation split",
+        remedy=f"It has {', '.join(figures)}.",
+    )
 
 
 def _check_task(data: TaskData) -> dict[str, Any]:
     task = data.task
-    if task["kind"] != "classification":
-        raise StageError(
-            f"is a task of kind {task['kind']!r}; finetune has heads for: classification", where=str(data.path)
-        )
     if not task["counts"].get("validation"):
         raise StageError(
             "has no validation split to choose the best weights on",
@@ -143,8 +122,7 @@ def _check_task(data: TaskData) -> dict[str, Any]:
     return task
 
 
-def _encode(config: FinetuneConfig, data: TaskData, start: Checkpoint, split: str) -> "EncodedTexts":
-    from bertkit.data.encoding import encode_rows
+def _check_start(config: FinetuneConfig, start: Checkpoint, kind: "Kind") -> None:
     from bertkit.models.bert import check_ids, require_bert
     from bertkit.text.vocabulary import read_vocabulary
 
@@ -155,13 +133,9 @@ def _encode(config: FinetuneConfig, data: TaskData, start: Checkpoint, split: st
             f"max_seq_length {config.max_seq_length} is over the model's {model['max_position_embeddings']} positions",
             where=str(start.path),
         )
-    if "text_pair" in data.task["text_columns"] and model.get("type_vocab_size", 2) < 2:
+    if kind.segments > model.get("type_vocab_size", 2):
         raise StageError(
             "has an embedding for one segment only (type_vocab_size 1), and a pair has two",
             where=str(start.path),
             remedy="Start from a model that was pretrained on pairs.",
         )
-    rows = data.rows(split)
-    label_ids = {label: i for i, label in enumerate(data.task["labels"])}
-    labels = [label_ids[row["label"]] for row in rows]
-    return encode_rows(start.path, rows, labels, max_seq_length=config.max_seq_length)

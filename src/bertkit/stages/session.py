@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from bertkit.data.batching import Arrays, GlobalBatch
+    from bertkit.data.encoded import EncodedRows
     from bertkit.training.loop import StepResult
+    from bertkit.training.prediction import Outputs
 
 
 class Session:
@@ -188,6 +190,21 @@ class Session:
 
         with self._average.in_model() if self._average is not None else nullcontext():
             figures = self._summarise(evaluate(self._objective, micro_batches, self.accelerator))
+        self.journal.evaluation(self.step, self.epoch, figures)
+        self.journal.peak_flops = self._peak_flops()
+        release_freed_memory()
+        return figures
+
+    def measure_predictions(
+        self, rows: "EncodedRows", score: "Callable[[list[Outputs]], dict[str, float]]"
+    ) -> dict[str, float]:
+        """As `measure`, and what `score` finds in the outputs of all rows."""
+        from bertkit.training.memory import release_freed_memory
+        from bertkit.training.prediction import measure_and_predict
+
+        with self._average.in_model() if self._average is not None else nullcontext():
+            sums, outputs = measure_and_predict(self._objective, rows, self.accelerator, batch_size=self.micro_batch)
+        figures = {**self._summarise(sums), **score(outputs)}
         self.journal.evaluation(self.step, self.epoch, figures)
         self.journal.peak_flops = self._peak_flops()
         release_freed_memory()

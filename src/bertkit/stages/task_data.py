@@ -217,27 +217,30 @@ def _known_files(name: str, data_dir: Path | None) -> list[Path]:
 @stage("task_data", version=1, input_files=_input_files)
 def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
     """Labelled texts in checked splits, every dropped row counted."""
+    data = _read(config)
+    data.name = config.name or data.name
+    data.prepare(
+        validation_percentage=config.validation_percentage,
+        max_train_samples=config.max_train_samples,
+        max_eval_samples=config.max_eval_samples,
+    )
+    data.write(out)
+    return TaskData(out)
+
+
+def _read(config: TaskDataConfig) -> Any:
+    """The rows of every split, by the reader of their kind."""
     from bertkit.data import tasks
 
     source = config.source
     if isinstance(source, KnownSource):
         data_dir = config.data_dir.expanduser() if config.data_dir else None
-        data = tasks.read_known(source.dataset, data_dir=data_dir, max_bad_rows=config.max_bad_rows)
-    else:
-        data = tasks.read_files(
-            source.splits(),
-            format=source.format,
-            columns=source.columns.model_dump(exclude_none=True),
-            label_names=source.label_names,
-            max_bad_rows=config.max_bad_rows,
-            **source.reading(),
-        )
-    data.name = config.name or data.name
-    tasks.prepare(
-        data,
-        validation_percentage=config.validation_percentage,
-        max_train_samples=config.max_train_samples,
-        max_eval_samples=config.max_eval_samples,
+        return tasks.read_known(source.dataset, data_dir=data_dir, max_bad_rows=config.max_bad_rows)
+    return tasks.read_files(
+        source.splits(),
+        format=source.format,
+        columns=source.columns.model_dump(exclude_none=True),
+        label_names=source.label_names,
+        max_bad_rows=config.max_bad_rows,
+        **source.reading(),
     )
-    tasks.write(data, out)
-    return TaskData(out)

@@ -1,6 +1,6 @@
 """Early stopping that gives back the best weights (Prechelt 1998, "Early stopping - but when?")."""
 
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ class BestWeights:
     measurements in a row that are not better; None never gives up.
     """
 
-    def __init__(self, metric: Literal["loss", "accuracy"], patience: int | None) -> None:
+    def __init__(self, metric: str, patience: int | None) -> None:
         self._metric, self._patience = metric, patience
         self.weights: dict[str, Tensor] = {}
         self.step = 0

@@ -1,0 +1,27 @@
+"""What a fine-tuned model is trained by and asked for."""
+
+from abc import abstractmethod
+from typing import Any
+
+from torch import Tensor, nn
+
+Batch = dict[str, Tensor]
+Sums = dict[str, Tensor]
+
+
+class TaskObjective(nn.Module):
+    """A network as `.model`, a Hugging Face class that `save_pretrained` writes whole, and its loss as sums."""
+
+    model: Any
+
+    def forward(self, batch: Batch) -> Sums:
+        """Sums over a micro-batch, scalars: `loss`, `count`, and figures such as `correct`."""
+        return self.sums(batch, self.outputs(batch))
+
+    @abstractmethod
+    def outputs(self, batch: Batch) -> dict[str, Tensor]:
+        """What predictions are made of, by name, each of shape (rows, ...)."""
+
+    @abstractmethod
+    def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:
+        """The sums, from what `outputs` gave for the same batch."""
