@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from bertkit.data.published import HubSource, KnownSet
 from bertkit.data.tables.rows import BadRow, Row
-from bertkit.data.task_catalogue import HubSource, KnownSet
 from bertkit.data.task_examples import UNLABELLED
 from bertkit.errors import DataError, HostError
 

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from bertkit import storage
 from bertkit.data import task_splits as cutting
+from bertkit.data.published import KnownSet
 from bertkit.data.tables.delimited import read_delimited
 from bertkit.data.tables.json_lines import read_json_lines
 from bertkit.data.tables.lines import Encoding
 from bertkit.data.tables.parquet import read_parquet
 from bertkit.data.tables.rows import BadRow, Columns, Row
-from bertkit.data.task_catalogue import KnownSet, known_set, local_files
+from bertkit.data.task_catalogue import known_set, local_files
 from bertkit.data.task_examples import UNLABELLED, Example, Tally, count_unlabelled, read_examples
 
 TableFormat = Literal["csv", "tsv", "jsonl", "parquet"]

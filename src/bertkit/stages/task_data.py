@@ -231,11 +231,13 @@ def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
 def _read(config: TaskDataConfig) -> Any:
     """The rows of every split, by the reader of their kind."""
     from bertkit.data import tasks
+    from bertkit.data.task_catalogue import known_set
 
     source = config.source
     if isinstance(source, KnownSource):
+        known = known_set(source.dataset)
         data_dir = config.data_dir.expanduser() if config.data_dir else None
-        return tasks.read_known(source.dataset, data_dir=data_dir, max_bad_rows=config.max_bad_rows)
+        return _reader(known.kind).read_known(known.name, data_dir=data_dir, max_bad_rows=config.max_bad_rows)
     return tasks.read_files(
         source.splits(),
         format=source.format,
@@ -244,3 +246,10 @@ def _read(config: TaskDataConfig) -> Any:
         max_bad_rows=config.max_bad_rows,
         **source.reading(),
     )
+
+
+def _reader(kind: str) -> Any:
+    """The module that reads sets of a kind: `read_known`, and `read_files` for a user's own."""
+    from importlib import import_module
+
+    return import_module({"classification": "bertkit.data.tasks"}[kind])

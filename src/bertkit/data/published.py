@@ -1,0 +1,55 @@
+"""How a known set is described: its published files, its place on the Hub, its licence, metric and source."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bertkit.data.tables.rows import BadRow, Row
+
+Rows = Iterator[Row | BadRow]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A file of a set as published, below `DIR/NAME`; `read` gives rows with `text`, in pairs
+    `text_pair`, and, where `labelled`, `label`."""
+
+    name: str
+    read: Callable[[Path], Rows]
+    labelled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """Where the Hub has a set: `load_dataset(path, name, revision=...)`, its columns, and its splits for ours."""
+
+    path: str
+    name: str | None = None
+    revision: str | None = None
+    text: str = "text"
+    text_pair: str | None = None
+    label: str = "label"
+    splits: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"train": ("train",), "validation": ("validation",), "test": ("test",)}
+    )
+    unlabelled: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSet:
+    """A set by name; `kind` is that of its task.
+
+    `labels` are in their fixed order; `test_percentage` is cut off by hash where no test split is published.
+    """
+
+    name: str
+    title: str
+    licence: str
+    labels: tuple[str, ...] = ()
+    files: Mapping[str, tuple[PublishedFile, ...]] = field(default_factory=dict)
+    hub: HubSource | None = None
+    primary: str = "accuracy"
+    test_percentage: int = 0
+    kind: str = "classification"
+    citation: str = ""
