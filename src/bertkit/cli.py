@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -141,6 +141,42 @@ def inspect_command(
             verdict = ("ok" if finding.holds else "BROKEN") if finding.law else ""
             typer.echo(f"{verdict:<7} {finding.name:<72} {finding.value!s:<10} {finding.law}".rstrip())
     inspection.refuse_broken(findings, path)
+
+
+@app.command()
+def predict(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to predict: text, or text and second text.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A text a line, or with .jsonl an object a line; - reads standard input.")
+    ] = None,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Standard input has an object a line.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows computed at once.")] = 64,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
+) -> None:
+    """Predict with a fine-tuned model: a line of JSON for each text, question or sentence."""
+    from bertkit.predictor import Predictor, read_lines, read_objects
+
+    if bool(texts) == (file is not None):
+        raise ConfigError("predict needs either texts or --file FILE", remedy="--file - reads standard input.")
+    model = Predictor.load(directory, device=device)
+    given: Any
+    if file is not None:
+        given = read_objects(file) if jsonl or file.suffix == ".jsonl" else read_lines(file)
+    else:
+        given = _grouped(texts or [], model.kind.columns)
+    for line in model.stream(given, batch_size=batch_size):
+        typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+def _grouped(texts: list[str], columns: tuple[str, ...]) -> list[Any]:
+    """Arguments as a model's inputs: each alone, or as many together as it reads."""
+    width = len(columns)
+    if len(texts) % width:
+        raise ConfigError(f"the model reads {' and '.join(columns)}; {len(texts)} texts were given")
+    return texts if width == 1 else [texts[i : i + width] for i in range(0, len(texts), width)]
 
 
 def _version(show: bool) -> None:

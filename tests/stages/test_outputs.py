@@ -116,9 +116,10 @@ def test_the_best_weights_are_kept(made: Path) -> None:
     model = Model.open(made / "topic@1")
     predictor = model.read_json("predictor.json")
     history = model.read_json("trainer_state.json")["log_history"]
-    measured = {row["step"]: row["eval_loss"] for row in history if "eval_loss" in row}
-    assert predictor["best_metric"] == min(measured.values())
-    assert measured[predictor["best_step"]] == min(measured.values())
+    measured = {row["step"]: row["eval_accuracy"] for row in history if "eval_accuracy" in row}
+    assert predictor["metric_for_best_model"] == "accuracy"
+    assert predictor["best_metric"] == max(measured.values())
+    assert measured[predictor["best_step"]] == max(measured.values())
 
 
 def test_metrics_say_what_they_are_of(made: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_model_says_what_it_reads_and_refuses_the_other(models, data, tmp_path
     assert models["single"].read_json("predictor.json")["text_columns"] == ["text"]
     with pytest.raises(StageError, match="trained on text_columns text, text_pair, the data has text"):
         scored(models["pairs"], data["single"], tmp_path / "a")
-    with pytest.raises(StageError, match="trained on text, the data has text and text_pair"):
+    with pytest.raises(StageError, match="trained on text_columns text, the data has text, text_pair"):
         scored(models["single"], data["pairs"], tmp_path / "b")
 
 

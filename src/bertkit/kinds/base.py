@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from bertkit.data.encoded import EncodedRows
+from bertkit.kinds.inputs import read_texts
 from bertkit.models.objective import TaskObjective
 from bertkit.training.prediction import Outputs
 
@@ -30,9 +31,19 @@ class Kind(ABC):
         self.task, self.settings, self.where = task, settings, where
 
     @property
-    def segments(self) -> int:
-        """How many kinds of text a row joins: 2 where a model must tell one from the other."""
-        return 1
+    def columns(self) -> tuple[str, ...]:
+        """The texts of a row, in the order in which the model reads them; two must be told apart by segment."""
+        return ("text",)
+
+    def as_row(self, given: Any, number: int) -> Row:
+        """What a user asks about, as a row without gold: a string, a sequence or a mapping of `columns`.
+
+        Its `id` is the mapping's own, else `number`, which also names it in errors.
+
+        Raises:
+            DataError: it is not what the model reads.
+        """
+        return {"id": str(number), **read_texts(given, self.columns, number)}
 
     @abstractmethod
     def encode(self, folder: Path, rows: Sequence[Row]) -> EncodedRows:

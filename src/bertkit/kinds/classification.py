@@ -22,8 +22,8 @@ class Classification(Kind):
     task_keys = ("labels", "text_columns")
 
     @property
-    def segments(self) -> int:
-        return len(self.task["text_columns"])
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.task["text_columns"])
 
     def encode(self, folder: Path, rows: Sequence[Row]) -> EncodedTexts:
         ids = {label: i for i, label in enumerate(self.task["labels"])}

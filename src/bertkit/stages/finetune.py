@@ -133,7 +133,7 @@ def _check_start(config: FinetuneConfig, start: Checkpoint, kind: "Kind") -> Non
             f"max_seq_length {config.max_seq_length} is over the model's {model['max_position_embeddings']} positions",
             where=str(start.path),
         )
-    if kind.segments > model.get("type_vocab_size", 2):
+    if len(kind.columns) > model.get("type_vocab_size", 2):
         raise StageError(
             "has an embedding for one segment only (type_vocab_size 1), and a pair has two",
             where=str(start.path),

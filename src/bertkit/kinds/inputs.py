@@ -1,0 +1,43 @@
+"""What a user hands to a trained model, checked: one rule for every kind."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertkit.errors import DataError
+
+
+def read_texts(given: Any, columns: Sequence[str], number: int) -> dict[str, Any]:
+    """The texts of an input by column: a string where there is one column, a sequence in their order, or a mapping.
+
+    A mapping's other entries are kept, so that an `id` comes back with the prediction.
+
+    Raises:
+        DataError: a text is missing or is no string.
+    """
+    match given:
+        case str() if len(columns) == 1:
+            found = {columns[0]: given}
+        case Mapping():
+            found = dict(given)
+        case Sequence() if not isinstance(given, str) and len(given) == len(columns):
+            found = dict(zip(columns, given, strict=True))
+        case _:
+            raise _refusal(f"is {_shown(given)}", columns, number)
+    for column in columns:
+        if not isinstance(found.get(column), str):
+            raise _refusal(f"has {column}: {_shown(found.get(column))}", columns, number)
+        if not found[column].strip():
+            raise _refusal(f"has an empty {column}", columns, number)
+    return found
+
+
+def _refusal(what: str, columns: Sequence[str], number: int) -> DataError:
+    wanted = "a string" if len(columns) == 1 else f"{len(columns)} strings"
+    return DataError(
+        f"input {number} {what}", remedy=f"Give {wanted}, or an object with {' and '.join(map(repr, columns))}."
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,104 @@
+"""A trained folder in use: texts in, predictions out."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from bertkit.artifacts import Model
+from bertkit.errors import DataError
+from bertkit.kinds import kind_of
+from bertkit.kinds.base import Kind
+from bertkit.models.objective import TaskObjective
+from bertkit.training import processes
+from bertkit.training.prediction import predict_outputs
+
+Given = str | Sequence[Any] | Mapping[str, Any]
+
+_CHUNK = 1024  # inputs encoded at once: enough to sort by length, few enough to stream
+
+
+class Predictor:
+    """A fine-tuned model of any kind.
+
+        model = Predictor.load(Path("artifacts/latest/quickstart/topic_bert"))
+        model.predict(["The striker scored twice.", "Shares fell on Monday."])
+
+    What it is given, and the lines that it gives, are its kind's: see `Kind.as_row` and `Kind.predictions`.
+    """
+
+    def __init__(self, kind: Kind, objective: TaskObjective, folder: Path, device: Any) -> None:
+        self.kind, self._objective, self._folder, self._device = kind, objective, folder, device
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, device: Literal["auto", "cpu", "cuda"] = "auto", num_threads: int | None = None
+    ) -> Self:
+        """The model that `finetune` wrote into `folder`.
+
+        Raises:
+            StageError: it holds no finished model.
+            HostError: there is no such device.
+        """
+        facts = Model.open(folder).read_json("predictor.json")
+        kind = kind_of(facts, facts["settings"], where=str(folder))
+        processes.pin_threads(num_threads, 1)
+        where = processes.make_accelerator(device, "no").device
+        return cls(kind, kind.load_objective(folder).to(where), folder, where)
+
+    def predict(self, given: Iterable[Given], *, batch_size: int = 64) -> list[dict[str, Any]]:
+        """A prediction for each of the inputs, in their order."""
+        return list(self.stream(given, batch_size=batch_size))
+
+    def stream(self, given: Iterable[Given], *, batch_size: int = 64) -> Iterator[dict[str, Any]]:
+        """As `predict`, reading ahead no further than some thousand inputs.
+
+        Raises:
+            DataError: an input is not what the model reads, with its number from 1.
+        """
+        numbered = enumerate(given, 1)
+        while rows := [self.kind.as_row(one, number) for number, one in islice(numbered, _CHUNK)]:
+            encoded = self.kind.encode(self._folder, rows)
+            outputs = predict_outputs(self._objective, encoded, batch_size=batch_size, device=self._device)
+            yield from self.kind.predictions(outputs, encoded, rows)
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The texts of a file, one a line, or of standard input where `path` is `-`.
+
+    Raises:
+        DataError: there is no such file, a line is not UTF-8, or has nothing in it.
+    """
+    for number, line in _lines(path):
+        if not line.strip():
+            raise DataError("is empty: there is nothing to predict", where=f"{path}:{number}")
+        yield line
+
+
+def read_objects(path: Path) -> Iterator[Any]:
+    """The JSON values of a file, one a line, or of standard input where `path` is `-`.
+
+    Raises:
+        DataError: there is no such file, a line is not UTF-8 or not JSON.
+    """
+    for number, line in _lines(path):
+        try:
+            yield json.loads(line)
+        except ValueError as e:
+            raise DataError(f"is not JSON: {e}", where=f"{path}:{number}") from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines without their ends, numbered from 1; a byte order mark is no part of the first."""
+    try:
+        file = sys.stdin.buffer if str(path) == "-" else path.open("rb")
+    except OSError as e:
+        raise DataError(e.strerror or str(e), where=str(path)) from None
+    with file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as e:
+                raise DataError(f"is not UTF-8: {e.reason} at byte {e.start}", where=f"{path}:{number}") from None
