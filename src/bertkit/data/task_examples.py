@@ -86,14 +86,14 @@ def read_examples(
     for row in rows:
         tally.read += 1
         if isinstance(row, BadRow):
-            _drop(tally, row.reason, row.error, max_bad_rows)
+            drop(tally, row.reason, row.error, max_bad_rows)
             continue
         try:
             text = _text(row.values["text"], "text")
             pair = _text(row.values["text_pair"], "text_pair") if "text_pair" in row.values else None
             label = _named(_label(row.values["label"], tally), label_names)
         except _UnusableError as e:
-            _drop(tally, e.reason, DataError(e.what, where=row.where, remedy=e.remedy), max_bad_rows)
+            drop(tally, e.reason, DataError(e.what, where=row.where, remedy=e.remedy), max_bad_rows)
             continue
         yield Example(f"{prefix}:{row.number}", text, label, row.where.removeprefix(f"{folder}/"), row.where, pair)
 
@@ -105,7 +105,12 @@ def count_unlabelled(rows: Iterable[Row | BadRow], *, tally: Tally) -> None:
         tally.dropped[row.reason if isinstance(row, BadRow) else UNLABELLED] += 1
 
 
-def _drop(tally: Tally, reason: str, error: DataError | None, max_bad_rows: int) -> None:
+def drop(tally: Tally, reason: str, error: DataError | None, max_bad_rows: int) -> None:
+    """Count a row that cannot be used; without an `error` it is none by design.
+
+    Raises:
+        DataError: `error`, with a remedy, where more than `max_bad_rows` were unusable.
+    """
     tally.dropped[reason] += 1
     if error is None:
         return

@@ -4,12 +4,22 @@ import hashlib
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from bertkit.data.task_examples import Example
 from bertkit.errors import DataError
 
 Splits = dict[str, list[Example]]
+
+
+class Item(Protocol):
+    """A row of a split: `content` is what it is cut and sampled by, so that equal rows are never parted."""
+
+    @property
+    def content(self) -> str: ...
+
+
+T = TypeVar("T", bound=Item)
 
 
 def position(text: str, purpose: str) -> float:
@@ -18,16 +28,16 @@ def position(text: str, purpose: str) -> float:
     return int.from_bytes(hashlib.blake2b(content, digest_size=7).digest(), "big") / 2**56
 
 
-def cut(examples: Sequence[Example], percentage: int, purpose: str) -> tuple[list[Example], list[Example]]:
+def cut(examples: Sequence[T], percentage: int, purpose: str) -> tuple[list[T], list[T]]:
     """What is left, and the `percentage` of texts that are cut off; both keep their order."""
-    kept: list[Example] = []
-    taken: list[Example] = []
+    kept: list[T] = []
+    taken: list[T] = []
     for example in examples:
         (taken if position(example.content, purpose) * 100 < percentage else kept).append(example)
     return kept, taken
 
 
-def sample(examples: Sequence[Example], count: int) -> list[Example]:
+def sample(examples: Sequence[T], count: int) -> list[T]:
     """`count` of the examples, chosen by a hash of their texts, in their old order; a larger sample holds a smaller."""
     places = [(position(example.content, "sample"), i) for i, example in enumerate(examples)]
     chosen = sorted(i for _, i in sorted(places)[:count])
@@ -73,10 +83,10 @@ def check_splits(splits: Mapping[str, Sequence[Example]]) -> None:
     for split, examples in splits.items():
         labels = {example.label for example in examples}
         if not examples:
-            raise DataError(f"{split} has no rows", remedy=_SIZE_REMEDY)
+            raise DataError(f"{split} has no rows", remedy=SIZE_REMEDY)
         if len(labels) == 1:
             what = f"all {len(examples):,} rows of {split} have the label {min(labels)!r}"
-            raise DataError(what, where=examples[0].place, remedy=_COLUMN_REMEDY if split == "train" else _SIZE_REMEDY)
+            raise DataError(what, where=examples[0].place, remedy=_COLUMN_REMEDY if split == "train" else SIZE_REMEDY)
 
 
 def overlap(splits: Mapping[str, Sequence[Example]]) -> dict[str, int]:
@@ -132,7 +142,7 @@ _RARE_REMEDY = (
     "Add rows that have it, change validation_percentage, or give a validation file."
 )
 _COLUMN_REMEDY = "Check that source.columns.label names the right column."
-_SIZE_REMEDY = "Give more rows, another file, or another validation_percentage or max_eval_samples."
+SIZE_REMEDY = "Give more rows, another file, or another validation_percentage or max_eval_samples."
 
 
 def _listed(labels: Sequence[str]) -> str:

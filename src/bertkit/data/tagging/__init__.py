@@ -1,0 +1,1 @@
+"""Tagged sentences: their schemes, files, known sets and encoding."""

@@ -1,0 +1,86 @@
+"""Column files: a token a line with its tag in another column, a blank line after each sentence."""
+
+import gzip
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bertkit import storage
+from bertkit.data.tables.lines import Lines, without_line_end
+from bertkit.data.tables.rows import NOT_UTF8, BadRow, Row
+from bertkit.errors import DataError
+
+DOCUMENT = "-DOCSTART-"
+COLUMNS_DIFFER = "number of columns differs"
+NO_TAG = "no tag column"
+
+_SPACES = re.compile(r"[ \t]+")
+
+
+class _GzipLines(Lines):
+    """The lines of a gzip file."""
+
+    def __iter__(self) -> Iterator[str]:
+        with storage.reporting_os_errors(self.path, "read"), gzip.open(self.path, "rb") as file:
+            for number, content in enumerate(file, start=1):
+                self.number = number
+                yield content.decode(self.encoding, errors="surrogateescape")
+
+
+def read_conll(path: Path, *, token: int = 1, tag: int | None = None) -> Iterator[Row | BadRow]:
+    """Each sentence as a row with `tokens` and `tags`, numbered by its first line.
+
+    Args:
+        token: which column has the tokens, from 1.
+        tag: which has the tags; by default the last.
+
+    Columns are parted by tabs where a line has one, else by spaces; `-DOCSTART-` lines are left out. A sentence with a
+    line that cannot be read is a `BadRow`.
+    """
+    lines = _GzipLines(path) if path.suffix == ".gz" else Lines(path)
+    block: list[tuple[int, str]] = []
+    problem: BadRow | None = None
+    for line in lines:
+        text = without_line_end(line)
+        if error := lines.bad_bytes(text):
+            problem = problem or BadRow(lines.number, NOT_UTF8, error)
+        if text.strip(" \t\r"):
+            block.append((lines.number, text))
+            continue
+        yield from _sentence(block, problem, lines, token, tag)
+        block, problem = [], None
+    yield from _sentence(block, problem, lines, token, tag)
+
+
+def _sentence(
+    block: list[tuple[int, str]], problem: BadRow | None, lines: Lines, token: int, tag: int | None
+) -> Iterator[Row | BadRow]:
+    block = [(number, text) for number, text in block if not text.startswith(DOCUMENT)]
+    if not block:
+        return
+    if problem is not None:
+        yield problem
+        return
+    first = block[0][0]
+    cells = [_cells(text) for _, text in block]
+    width = len(cells[0])
+    wanted = max(token, tag or 2)
+    for (number, text), row in zip(block, cells, strict=True):
+        if len(row) != width or len(row) < wanted:
+            where = lines.where(number)
+            if len(row) < wanted:
+                what = f"has {len(row)} columns, and column {wanted} is asked for: {text[:60]!r}"
+                yield BadRow(first, NO_TAG, DataError(what, where=where, remedy="Set source.columns.token and .tag."))
+            else:
+                what = f"has {len(row)} columns, the sentence's first line {width}: {text[:60]!r}"
+                yield BadRow(
+                    first, COLUMNS_DIFFER, DataError(what, where=where, remedy="Every line needs all columns.")
+                )
+            return
+    tags = [row[-1 if tag is None else tag - 1] for row in cells]
+    yield Row(first, lines.where(first), {"tokens": [row[token - 1] for row in cells], "tags": tags})
+
+
+def _cells(text: str) -> list[str]:
+    # Not str.split(): an ideographic space is a token like any other.
+    return text.rstrip("\r").split("\t") if "\t" in text.strip("\t\r") else _SPACES.split(text.strip(" \t\r"))

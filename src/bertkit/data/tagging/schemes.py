@@ -1,0 +1,133 @@
+"""Entities written as a tag for each token: IOB1, BIO, BIOES (BILOU) and BMES, read strictly and turned into BIO."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Scheme = Literal["iob1", "bio", "bioes", "bmes"]
+
+_TAG = re.compile(r"([BIESMLU])-(.+)", re.DOTALL)
+# Every scheme's prefixes in BIOES's letters.
+_PREFIX = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
+
+
+class Entity(NamedTuple):
+    """Tokens `start` up to `end`, the end left out."""
+
+    type: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a sentence's tags say: its entities, and the places where they break their scheme, with why."""
+
+    entities: list[Entity]
+    broken: list[tuple[int, str]]
+
+
+def split_tag(tag: str) -> tuple[str, str] | None:
+    """Prefix, in BIOES's letters, and type; ("O", "") outside; None where it is no tag."""
+    if tag == "O":
+        return "O", ""
+    found = _TAG.fullmatch(tag)
+    return (_PREFIX[found[1]], found[2]) if found else None
+
+
+def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
+    """The scheme that the tags are in, by the prefixes that occur.
+
+    Among I and B alone it is IOB1 if every B follows a token of its own type, and some entity begins with I: there B
+    only parts two entities that touch. Else it is BIO, in which such an I would be a mistake.
+    """
+    prefixes: set[str] = set()
+    opening_i, free_b = False, False
+    for tags in sentences:
+        before = ""
+        for tag in tags:
+            prefix, _, kind = tag.partition("-")
+            prefixes.add(prefix)
+            opening_i |= prefix == "I" and before != kind
+            free_b |= prefix == "B" and before != kind
+            before = kind
+    if "M" in prefixes:
+        return "bmes"
+    if prefixes & set("ESLU"):
+        return "bioes"
+    return "iob1" if opening_i and not free_b else "bio"
+
+
+def read_tags(tags: Sequence[str], scheme: Scheme) -> Reading:
+    """The entities of a sentence.
+
+    Where tags break the scheme the reading is conlleval's: an entity begins wherever its type is new, and ends
+    wherever another begins; the places are given in `broken`.
+    """
+    reading = _Reader(closes=scheme in ("bioes", "bmes"), lenient=scheme == "iob1")
+    for place, tag in enumerate(tags):
+        reading.step(place, tag)
+    reading.finish(len(tags))
+    return Reading(reading.entities, reading.broken)
+
+
+class _Reader:
+    """`closes`: entities end with E or S; `lenient`: they may begin with I."""
+
+    def __init__(self, *, closes: bool, lenient: bool) -> None:
+        self._closes, self._lenient = closes, lenient
+        self._open: tuple[str, int] | None = None
+        self.entities: list[Entity] = []
+        self.broken: list[tuple[int, str]] = []
+
+    def step(self, place: int, tag: str) -> None:
+        parts = split_tag(tag)
+        if parts is None:
+            self.broken.append((place, f"{tag!r} is no tag"))
+            parts = "O", ""
+        prefix, kind = parts
+        goes_on = prefix in "IE" and self._open is not None and self._open[0] == kind
+        if not goes_on:
+            self._interrupt(place, tag)
+            if prefix in "BIES":
+                if prefix in "IE" and not (self._lenient and prefix == "I"):
+                    self.broken.append((place, f"{tag!r} goes on with an entity that has not begun"))
+                self._open = kind, place
+        if prefix in "ES" and self._open is not None:
+            self.entities.append(Entity(kind, self._open[1], place + 1))
+            self._open = None
+
+    def finish(self, length: int) -> None:
+        self._interrupt(length, "the end")
+
+    def _interrupt(self, place: int, by: str) -> None:
+        if self._open is None:
+            return
+        if self._closes:
+            self.broken.append((place - 1, f"the entity is not ended before {by!r}"))
+        self.entities.append(Entity(self._open[0], self._open[1], place))
+        self._open = None
+
+
+def write_tags(entities: Iterable[Entity], length: int, scheme: Scheme = "bio") -> list[str]:
+    """Tags of a sentence of `length` tokens; the entities must not overlap."""
+    tags = ["O"] * length
+    before_type, before_end = "", -1
+    for entity in sorted(entities, key=lambda one: one.start):
+        touching = before_end == entity.start and before_type == entity.type
+        size = entity.end - entity.start
+        tags[entity.start : entity.end] = [f"{prefix}-{entity.type}" for prefix in _prefixes(size, scheme, touching)]
+        before_type, before_end = entity.type, entity.end
+    return tags
+
+
+def _prefixes(size: int, scheme: Scheme, touching: bool) -> str:
+    match scheme:
+        case "bio":
+            return "B" + "I" * (size - 1)
+        case "iob1":
+            return ("B" if touching else "I") + "I" * (size - 1)
+        case _:
+            middle = "M" if scheme == "bmes" else "I"
+            return "S" if size == 1 else "B" + middle * (size - 2) + "E"

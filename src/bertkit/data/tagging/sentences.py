@@ -1,0 +1,171 @@
+"""Rows of a file to tagged sentences: tokens, BIO tags, and a text in which every token has its place."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from bertkit.data.tables.rows import BadRow, Row
+from bertkit.data.tagging.schemes import Entity, Scheme, detect_scheme, read_tags, write_tags
+from bertkit.data.task_examples import Tally, drop
+from bertkit.errors import DataError
+
+BROKEN = "tags break their scheme"
+COUNTS_DIFFER = "tokens and tags differ in number"
+EMPTY = "empty sentence"
+NOT_STRINGS = "tokens or tags are not strings"
+BAD_SPAN = "an entity's place is wrong"
+REPAIRED = "tags read leniently"
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """A sentence: `tags` in BIO, `starts` and `ends` of each token in `text`, in characters.
+
+    `where` is `file:line`, the file by name alone.
+    """
+
+    id: str
+    tokens: list[str]
+    tags: list[str]
+    text: str
+    starts: list[int]
+    ends: list[int]
+    where: str
+
+    @property
+    def content(self) -> str:
+        """What splits are cut and compared by."""
+        return self.text
+
+
+def read_sentences(
+    rows: Iterable[Row | BadRow],
+    *,
+    prefix: str,
+    tally: Tally,
+    folder: Path | None = None,
+    max_bad_rows: int = 0,
+    scheme: Scheme | None = None,
+    repair: bool = False,
+) -> Iterator[TaggedSentence]:
+    """The sentences of a file, each with the id `prefix:line`.
+
+    Args:
+        rows: with `tokens` and `tags`, or `text` and `label` as CLUENER has them.
+        scheme: that of the tags; by default the one that all of them together are in.
+        repair: whether tags that break their scheme are read leniently, and counted, instead of refused.
+
+    Raises:
+        DataError: the first unusable sentence above `max_bad_rows`, with its place.
+    """
+    kept = list(rows)
+    scheme = scheme or detect_scheme(_tag_rows(kept))
+    for row in kept:
+        tally.read += 1
+        if isinstance(row, BadRow):
+            drop(tally, row.reason, row.error, max_bad_rows)
+            continue
+        try:
+            made = _from_spans(row) if "label" in row.values else _from_tags(row, scheme, repair=repair, tally=tally)
+        except _UnusableError as e:
+            drop(tally, e.reason, DataError(e.what, where=row.where, remedy=e.remedy), max_bad_rows)
+            continue
+        tokens, tags, text, starts, ends = made
+        where = row.where.removeprefix(f"{folder}/")
+        yield TaggedSentence(f"{prefix}:{row.number}", tokens, tags, text, starts, ends, where)
+
+
+class _UnusableError(Exception):
+    def __init__(self, reason: str, what: str, remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.reason, self.what, self.remedy = reason, what, remedy
+
+
+_Made = tuple[list[str], list[str], str, list[int], list[int]]
+
+
+def _tag_rows(rows: list[Row | BadRow]) -> Iterator[list[str]]:
+    for row in rows:
+        tags = row.values.get("tags") if isinstance(row, Row) else None
+        if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
+            yield tags
+
+
+def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> _Made:
+    tokens, tags = row.values["tokens"], row.values["tags"]
+    for name, values in (("tokens", tokens), ("tags", tags)):
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise _UnusableError(NOT_STRINGS, f"{name} is not a list of strings: {str(values)[:60]}")
+    if not tokens:
+        raise _UnusableError(EMPTY, "has no tokens")
+    if len(tokens) != len(tags):
+        raise _UnusableError(COUNTS_DIFFER, f"has {len(tokens)} tokens and {len(tags)} tags")
+    if "" in tokens:
+        raise _UnusableError(EMPTY, f"token {tokens.index('') + 1} is empty")
+    reading = read_tags(tags, scheme)
+    if reading.broken and not repair:
+        place, why = reading.broken[0]
+        raise _UnusableError(
+            BROKEN,
+            f"token {place + 1} ({tokens[place]!r}): {why}; the tags were read as {scheme.upper()}",
+            "Correct the tags, say what they are (source.scheme=...), or have them read leniently and counted: "
+            "source.repair_tags=true.",
+        )
+    tally.changed[REPAIRED] += bool(reading.broken)
+    text, starts, ends = join_tokens(tokens)
+    return tokens, write_tags(reading.entities, len(tokens)), text, starts, ends
+
+
+def _from_spans(row: Row) -> _Made:
+    """CLUENER's rows: `label` is `{type: {mention: [[start, end], ...]}}`, the end included; characters are tokens."""
+    text, label = row.values["text"], row.values["label"]
+    if not isinstance(text, str) or not text.strip():
+        raise _UnusableError(EMPTY, "has no text")
+    if not isinstance(label, dict):
+        raise _UnusableError(BAD_SPAN, f"label is not an object of types: {str(label)[:60]}")
+    entities = sorted(_spans(text, label), key=lambda one: (one.start, one.end))
+    for one, other in pairwise(entities):
+        if other.start < one.end:
+            shown = f"{text[one.start : one.end]!r} and {text[other.start : other.end]!r}"
+            raise _UnusableError(BAD_SPAN, f"the entities {shown} overlap, which tags cannot say")
+    places = list(range(len(text)))
+    # Spaces between characters are no tokens.
+    kept = [i for i in places if not text[i].isspace()]
+    new = {old: i for i, old in enumerate(kept)}
+    moved = [Entity(e.type, new[e.start], new[e.end - 1] + 1) for e in entities]
+    return [text[i] for i in kept], write_tags(moved, len(kept)), text, kept, [i + 1 for i in kept]
+
+
+def _spans(text: str, label: dict[str, Any]) -> Iterator[Entity]:
+    for kind, mentions in label.items():
+        for mention, spans in mentions.items():
+            for start, end in spans:
+                if text[start : end + 1] != mention or not mention or mention != mention.strip():
+                    what = f"{kind} {mention!r} is not what stands at {start} to {end}: {text[start : end + 1]!r}"
+                    raise _UnusableError(BAD_SPAN, what, "Offsets count characters; the end is the last one's.")
+                yield Entity(kind, start, end + 1)
+
+
+def join_tokens(tokens: list[str]) -> tuple[str, list[int], list[int]]:
+    """A text of the tokens, and where each begins and ends in it.
+
+    A space stands between two tokens unless one of them is East Asian at that side, as Chinese is written.
+    """
+    parts, starts, ends, length = [], [], [], 0
+    for i, token in enumerate(tokens):
+        if i and not (_is_wide(tokens[i - 1][-1]) or _is_wide(token[0])):
+            parts.append(" ")
+            length += 1
+        starts.append(length)
+        length += len(token)
+        ends.append(length)
+        parts.append(token)
+    return "".join(parts), starts, ends
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in ("W", "F")
