@@ -4,9 +4,10 @@ from pathlib import Path
 
 from bertkit.data import classification_sets
 from bertkit.data.published import KnownSet, PublishedFile
+from bertkit.data.tagging import catalogue as tagging
 from bertkit.errors import ConfigError, DataError, did_you_mean
 
-KNOWN: dict[str, KnownSet] = {known.name: known for known in (*classification_sets.SETS,)}
+KNOWN: dict[str, KnownSet] = {known.name: known for known in (*classification_sets.SETS, *tagging.SETS)}
 
 
 def known_set(name: str) -> KnownSet:

@@ -252,4 +252,4 @@ def _reader(kind: str) -> Any:
     """The module that reads sets of a kind: `read_known`, and `read_files` for a user's own."""
     from importlib import import_module
 
-    return import_module({"classification": "bertkit.data.tasks"}[kind])
+    return import_module({"classification": "bertkit.data.tasks", "tagging": "bertkit.data.tagging.task"}[kind])

@@ -39,24 +39,24 @@ def split_tag(tag: str) -> tuple[str, str] | None:
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
     """The scheme that the tags are in, by the prefixes that occur.
 
-    Among I and B alone it is IOB1 if every B follows a token of its own type, and some entity begins with I: there B
-    only parts two entities that touch. Else it is BIO, in which such an I would be a mistake.
+    Among I and B alone it is IOB1 if more entities begin with I than with a B that follows no token of its own type:
+    there B only parts two entities that touch. Else it is BIO, in which such an I is a mistake.
     """
     prefixes: set[str] = set()
-    opening_i, free_b = False, False
+    opening_i, free_b = 0, 0
     for tags in sentences:
         before = ""
         for tag in tags:
             prefix, _, kind = tag.partition("-")
             prefixes.add(prefix)
-            opening_i |= prefix == "I" and before != kind
-            free_b |= prefix == "B" and before != kind
+            opening_i += prefix == "I" and before != kind
+            free_b += prefix == "B" and before != kind
             before = kind
     if "M" in prefixes:
         return "bmes"
     if prefixes & set("ESLU"):
         return "bioes"
-    return "iob1" if opening_i and not free_b else "bio"
+    return "iob1" if opening_i > free_b else "bio"
 
 
 def read_tags(tags: Sequence[str], scheme: Scheme) -> Reading:

@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ EMPTY = "empty sentence"
 NOT_STRINGS = "tokens or tags are not strings"
 BAD_SPAN = "an entity's place is wrong"
 REPAIRED = "tags read leniently"
-UNLABELLED = "unlabelled"
+OVERLAPPING = "overlapping entity left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,10 @@ def read_sentences(
             drop(tally, row.reason, row.error, max_bad_rows)
             continue
         try:
-            made = _from_spans(row) if "label" in row.values else _from_tags(row, scheme, repair=repair, tally=tally)
+            if "label" in row.values:
+                made = _from_spans(row, repair=repair, tally=tally)
+            else:
+                made = _from_tags(row, scheme, repair=repair, tally=tally)
         except _UnusableError as e:
             drop(tally, e.reason, DataError(e.what, where=row.where, remedy=e.remedy), max_bad_rows)
             continue
@@ -120,24 +122,37 @@ def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> _Made
     return tokens, write_tags(reading.entities, len(tokens)), text, starts, ends
 
 
-def _from_spans(row: Row) -> _Made:
+def _from_spans(row: Row, *, repair: bool, tally: Tally) -> _Made:
     """CLUENER's rows: `label` is `{type: {mention: [[start, end], ...]}}`, the end included; characters are tokens."""
     text, label = row.values["text"], row.values["label"]
     if not isinstance(text, str) or not text.strip():
         raise _UnusableError(EMPTY, "has no text")
     if not isinstance(label, dict):
         raise _UnusableError(BAD_SPAN, f"label is not an object of types: {str(label)[:60]}")
-    entities = sorted(_spans(text, label), key=lambda one: (one.start, one.end))
-    for one, other in pairwise(entities):
-        if other.start < one.end:
-            shown = f"{text[one.start : one.end]!r} and {text[other.start : other.end]!r}"
-            raise _UnusableError(BAD_SPAN, f"the entities {shown} overlap, which tags cannot say")
-    places = list(range(len(text)))
+    entities = _apart(list(_spans(text, label)), text, repair=repair, tally=tally)
     # Spaces between characters are no tokens.
-    kept = [i for i in places if not text[i].isspace()]
+    kept = [i for i, character in enumerate(text) if not character.isspace()]
     new = {old: i for i, old in enumerate(kept)}
     moved = [Entity(e.type, new[e.start], new[e.end - 1] + 1) for e in entities]
     return [text[i] for i in kept], write_tags(moved, len(kept)), text, kept, [i + 1 for i in kept]
+
+
+def _apart(entities: list[Entity], text: str, *, repair: bool, tally: Tally) -> list[Entity]:
+    """Entities that do not overlap: of two that do the longer is kept where `repair` allows it."""
+    kept: list[Entity] = []
+    for entity in sorted(entities, key=lambda one: (one.start - one.end, one.start)):
+        rival = next((one for one in kept if one.start < entity.end and entity.start < one.end), None)
+        if rival is None:
+            kept.append(entity)
+        elif repair:
+            tally.changed[OVERLAPPING] += 1
+        else:
+            shown = f"{text[rival.start : rival.end]!r} and {text[entity.start : entity.end]!r}"
+            what = f"the entities {shown} overlap, which tags cannot say"
+            raise _UnusableError(
+                BAD_SPAN, what, "Leave one out, or have the shorter left out: source.repair_tags=true."
+            )
+    return kept
 
 
 def _spans(text: str, label: dict[str, Any]) -> Iterator[Entity]:

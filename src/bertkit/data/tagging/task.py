@@ -1,0 +1,153 @@
+"""Tagging tasks: from known sets or a user's files to splits of tagged sentences and what is known of them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bertkit.data.published import PublishedFile
+from bertkit.data.split_data import SplitData, described
+from bertkit.data.tables.json_lines import read_json_lines
+from bertkit.data.tables.rows import BadRow, Row
+from bertkit.data.tagging.conll import read_conll
+from bertkit.data.tagging.schemes import Scheme, read_tags
+from bertkit.data.tagging.sentences import TaggedSentence, read_sentences
+from bertkit.data.task_catalogue import known_set, local_files
+from bertkit.data.task_examples import Tally, count_unlabelled
+from bertkit.errors import DataError
+
+Format = Literal["conll", "jsonl"]
+
+
+@dataclass
+class TaggedData(SplitData[TaggedSentence]):
+    """Tagged sentences."""
+
+    labels: list[str] = field(default_factory=list)
+
+    def check(self, *, carved: bool) -> None:
+        trained = set(_types(self.splits["train"]))
+        if not trained:
+            raise DataError("train has no entities", remedy="Check which column has the tags: source.columns.tag.")
+        for split, sentences in self.splits.items():
+            for sentence in sentences:
+                if unseen := sorted(set(_types([sentence])) - trained):
+                    remedy = "A model cannot learn a type it never sees: correct it, or add sentences that have it."
+                    if carved and split == "validation":
+                        remedy = (
+                            "Every entity of this type fell into the part of train that validation_percentage cuts off."
+                        )
+                    what = f"the type {unseen[0]!r} of {split} does not occur in train, which has {', '.join(sorted(trained))}"
+                    raise DataError(what, where=sentence.where, remedy=remedy)
+        self.labels = ["O", *(f"{prefix}-{kind}" for kind in sorted(trained) for prefix in "BI")]
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "kind": "tagging",
+            "labels": self.labels,
+            "units": self.units,
+            "tokens": {split: sum(len(s.tokens) for s in sentences) for split, sentences in self.splits.items()},
+            "entities": {split: _counts(sentences) for split, sentences in self.splits.items()},
+            "longest": {split: max(len(s.tokens) for s in sentences) for split, sentences in self.splits.items()},
+            "overlap": self._overlap(),
+        }
+
+    @property
+    def units(self) -> str:
+        """What the tokens are, which plain text is cut into when the model predicts: `characters` or `words`."""
+        lengths = Counter(len(token) == 1 for sentence in self.splits["train"] for token in sentence.tokens)
+        return "characters" if lengths[True] > 0.9 * lengths.total() else "words"
+
+    def _overlap(self) -> dict[str, int]:
+        trained = {sentence.text for sentence in self.splits["train"]}
+        return {
+            f"{split}_in_train": sum(sentence.text in trained for sentence in self.splits[split])
+            for split in ("validation", "test")
+            if split in self.splits
+        }
+
+    def columns(self, items: Sequence[TaggedSentence]) -> Mapping[str, Sequence[Any]]:
+        names = ("id", "tokens", "tags", "text", "starts", "ends", "where")
+        return {name: [getattr(item, name) for item in items] for name in names}
+
+    def schema(self) -> Any:
+        import pyarrow as pa
+
+        strings, places = pa.list_(pa.string()), pa.list_(pa.int32())
+        types = {"tokens": strings, "tags": strings, "starts": places, "ends": places}
+        names = ("id", "tokens", "tags", "text", "starts", "ends", "where")
+        return pa.schema([(name, types.get(name, pa.string())) for name in names])
+
+
+def read_files(
+    files: Mapping[str, Path],
+    *,
+    format: Format,
+    columns: Mapping[str, Any],
+    scheme: Scheme | None = None,
+    repair_tags: bool = False,
+    max_bad_rows: int = 0,
+) -> TaggedData:
+    """A user's own files, one a split.
+
+    Args:
+        columns: of `conll`, `token` and `tag`, numbers from 1; of `jsonl`, `tokens` and `tags`, names.
+
+    Raises:
+        DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable sentences.
+    """
+    data = TaggedData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "f1")
+    for split, path in files.items():
+        rows = read_conll(path, **columns) if format == "conll" else read_json_lines(path, columns=columns)
+        options = {"scheme": scheme, "repair": repair_tags, "max_bad_rows": max_bad_rows}
+        _add(data, split, rows, prefix=split, folder=path.parent, **options)
+        data.source["files"][split] = [described(path)]
+    return data
+
+
+def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0) -> TaggedData:
+    """A known set: its published files below `data_dir/NAME`.
+
+    Raises:
+        DataError: the files are not given, not there, or have more than `max_bad_rows` unusable sentences a split.
+    """
+    known = known_set(name)
+    source = {"dataset": name, "title": known.title, "licence": known.licence, "citation": known.citation, "files": {}}
+    data = TaggedData(name, {}, {}, source, known.primary)
+    if data_dir is None:
+        raise DataError(
+            f"{name} is read from its published files",
+            remedy=f"Give the folder above theirs: --data-dir DIR (DIR/{name}).",
+        )
+    for split, files in local_files(known, data_dir).items():
+        for file, path in files:
+            _add_published(data, split, file, path, max_bad_rows)
+            source["files"].setdefault(split, []).append(described(path))  # type: ignore[attr-defined]
+    return data
+
+
+def _add_published(data: TaggedData, split: str, file: PublishedFile, path: Path, max_bad_rows: int) -> None:
+    if file.labelled:
+        # Published tags are read as their own task's scorer reads them; what breaks the scheme is counted.
+        options = {"max_bad_rows": max_bad_rows, "repair": True}
+        _add(data, split, file.read(path), prefix=split, folder=path.parent, **options)
+    else:
+        count_unlabelled(file.read(path), tally=data.tallies.setdefault(split, Tally()))
+
+
+def _add(
+    data: TaggedData, split: str, rows: Iterable[Row | BadRow], *, prefix: str, folder: Path, **options: Any
+) -> None:
+    tally = data.tallies.setdefault(split, Tally())
+    sentences = read_sentences(rows, prefix=prefix, tally=tally, folder=folder, **options)
+    data.splits.setdefault(split, []).extend(sentences)
+
+
+def _types(sentences: Iterable[TaggedSentence]) -> set[str]:
+    return {tag[2:] for sentence in sentences for tag in sentence.tags if tag != "O"}
+
+
+def _counts(sentences: Iterable[TaggedSentence]) -> dict[str, int]:
+    found = Counter(entity.type for one in sentences for entity in read_tags(one.tags, "bio").entities)
+    return dict(sorted(found.items()))
