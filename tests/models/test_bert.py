@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoModelForPreTraining, AutoModelForSequenceClassification, BertConfig
 
 from bertkit.errors import StageError
-from bertkit.models import bert
+from bertkit.models import bert, classification
 
 SIZES = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
 
@@ -94,7 +94,7 @@ def test_a_saved_model_loads_whole_in_transformers(tmp_path: Path, auto: type) -
 def test_a_classifier_starts_from_the_encoder_and_loads_whole(tmp_path: Path) -> None:
     pretrained = model()
     bert.save(pretrained, tmp_path / "start")
-    ours = bert.classifier(tmp_path / "start", ["no", "yes"], init="pretrained", dropout=None, seed=1)
+    ours = classification.new_classifier(tmp_path / "start", ["no", "yes"], init="pretrained", dropout=None, seed=1)
     assert torch.equal(
         ours.bert.encoder.layer[0].output.dense.weight, pretrained.bert.encoder.layer[0].output.dense.weight
     )
@@ -107,14 +107,14 @@ def test_a_classifier_starts_from_the_encoder_and_loads_whole(tmp_path: Path) ->
     inputs = {name: sparse[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
     with torch.no_grad():
         assert torch.allclose(
-            bert.ClassificationLoss(ours.eval()).outputs(inputs)["logits"], theirs.eval()(**inputs).logits, atol=1e-5
+            classification.ClassificationLoss(ours.eval()).outputs(inputs)["logits"], theirs.eval()(**inputs).logits, atol=1e-5
         )
 
 
 def test_random_init_has_the_shape_but_not_the_weights(tmp_path: Path) -> None:
     pretrained = model()
     bert.save(pretrained, tmp_path)
-    random = bert.classifier(tmp_path, ["a", "b"], init="random", dropout=0.3, seed=2)
+    random = classification.new_classifier(tmp_path, ["a", "b"], init="random", dropout=0.3, seed=2)
     assert random.config.classifier_dropout == 0.3
     for (_, a), (_, b) in zip(random.bert.named_parameters(), pretrained.bert.named_parameters(), strict=True):
         assert a.shape == b.shape
@@ -128,7 +128,7 @@ def test_random_init_has_the_shape_but_not_the_weights(tmp_path: Path) -> None:
 def test_the_top_of_a_model_can_start_anew(tmp_path: Path, layers: int | None, kept: list[bool]) -> None:
     pretrained = model()
     bert.save(pretrained, tmp_path)
-    ours = bert.classifier(tmp_path, ["a", "b"], init="pretrained", dropout=None, seed=2, reinit_layers=layers)
+    ours = classification.new_classifier(tmp_path, ["a", "b"], init="pretrained", dropout=None, seed=2, reinit_layers=layers)
     pairs = [(ours.bert.encoder.layer[i], pretrained.bert.encoder.layer[i]) for i in (0, 1)]
     pairs += [(ours.bert.pooler, pretrained.bert.pooler)]
     same = [all(torch.equal(a, b) for a, b in zip(x.parameters(), y.parameters(), strict=True)) for x, y in pairs]
@@ -139,9 +139,9 @@ def test_the_top_of_a_model_can_start_anew(tmp_path: Path, layers: int | None, k
 def test_incomplete_and_foreign_folders_are_refused(tmp_path: Path) -> None:
     bert.save(model(), tmp_path / "pretraining")
     with pytest.raises(StageError, match="lacks 2 of the model's tensors"):
-        bert.load_classifier(tmp_path / "pretraining")
+        classification.load_classifier(tmp_path / "pretraining")
     with pytest.raises(StageError, match="no such file"):
-        bert.load_classifier(tmp_path)
+        classification.load_classifier(tmp_path)
     config = BertConfig(**SIZES).to_dict() | {"model_type": "gpt2"}
     (tmp_path / "gpt").mkdir()
     BertConfig.from_dict(config).save_pretrained(tmp_path / "gpt")
@@ -196,10 +196,10 @@ def test_a_classifier_starts_from_the_pretrained_segments_and_reads_them(tmp_pat
     with torch.no_grad():
         pretrained.bert.embeddings.token_type_embeddings.weight[1] += 1.0
     bert.save(pretrained, tmp_path)
-    network = bert.classifier(tmp_path, ["no", "yes"], init="pretrained", dropout=None, seed=1)
+    network = classification.new_classifier(tmp_path, ["no", "yes"], init="pretrained", dropout=None, seed=1)
     loaded = network.bert.embeddings.token_type_embeddings.weight
     assert torch.equal(loaded, pretrained.bert.embeddings.token_type_embeddings.weight)
-    loss = bert.ClassificationLoss(network).eval()
+    loss = classification.ClassificationLoss(network).eval()
     ids, types = torch.tensor([[2, 7, 3, 8, 3]]), torch.tensor([[0, 0, 0, 1, 1]])
     one, other = (loss.outputs({"input_ids": ids, "token_type_ids": kinds})["logits"] for kinds in (types, 1 - types))
     assert not torch.allclose(one, other)

@@ -15,7 +15,7 @@ from bertkit.data.batching import START, Position
 from bertkit.data.encoding import EncodedTexts, encode_texts
 from bertkit.data.pretraining import SpecialIds
 from bertkit.errors import NumericError
-from bertkit.models import bert
+from bertkit.models import bert, classification
 from bertkit.training import checkpoints, optimizers
 from bertkit.training.loop import evaluate, train_steps
 
@@ -44,14 +44,14 @@ class Run:
 
     def __init__(self, start: Path, texts: EncodedTexts, *, dropout: float, rows: int) -> None:
         self.texts, self.rows = texts, rows
-        self.model = bert.classifier(start, LABELS, init="pretrained", dropout=None, seed=5)
+        self.model = classification.new_classifier(start, LABELS, init="pretrained", dropout=None, seed=5)
         for module in self.model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = dropout
             if hasattr(module, "dropout_prob"):
                 module.dropout_prob = dropout
         self.accelerator = Accelerator(cpu=True)
-        self.objective = self.accelerator.prepare(bert.ClassificationLoss(self.model))
+        self.objective = self.accelerator.prepare(classification.ClassificationLoss(self.model))
         self.optimizer = optimizers.make_optimizer(self.objective, "adamw", learning_rate=1e-3, weight_decay=0.01)
 
     def steps(self, position: Position = START) -> Any:

@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from bertkit.data.published import HubSource, KnownSet, PublishedFile, Rows
-from bertkit.data.tables.delimited import read_delimited
-from bertkit.data.tables.lines import Lines, read_lines, without_line_end
+from bertkit.data.published import HubSource, KnownSet, PartialCopy, PublishedFile, Rows
+from bertkit.data.tables.delimited import RAGGED, read_delimited
+from bertkit.data.tables.lines import Lines, read_lines, usable_lines, without_line_end
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.errors import DataError
 
@@ -25,8 +25,36 @@ def _read_trec(path: Path) -> Rows:
             yield BadRow(lines.number, "no label", DataError("does not begin with COARSE:fine", where=where))
 
 
+def _read_sts_test(path: Path) -> Rows:
+    """The benchmark's own test file: score, sentence and sentence in columns 5 to 7; some rows name sources after them."""
+    lines = Lines(path)
+    for text in usable_lines(lines):
+        where = lines.where(lines.number)
+        if isinstance(text, BadRow):
+            yield text
+        elif len(values := text.split("\t")) not in (7, 9):
+            what = f"has {len(values)} columns; 7 are wanted, or 9"
+            yield BadRow(lines.number, RAGGED, DataError(what, where=where))
+        else:
+            yield Row(lines.number, where, {"text": values[5], "text_pair": values[6], "label": values[4]})
+
+
+def _read_atec(path: Path) -> Rows:
+    """Tabs in spite of its name, no header; the first question begins with a second byte order mark."""
+    columns = {"text": 2, "text_pair": 3, "label": 4}
+    for row in read_delimited(path, columns=columns, delimiter="\t", quoting=False, header=False):
+        if isinstance(row, Row) and row.number == 1:
+            row.values["text"] = row.values["text"].removeprefix("\ufeff")
+        yield row
+
+
 def _tsv(
-    name: str, *, text: str | int, label: str | int | None, text_pair: str | None = None, header: bool = True
+    name: str,
+    *,
+    text: str | int,
+    label: str | int | None,
+    text_pair: str | int | None = None,
+    header: bool = True,
 ) -> PublishedFile:
     """A tab-separated file in which quotes mean nothing; without `label` its labels were never published."""
     roles = {"text": text, "text_pair": text_pair, "label": label}
@@ -37,6 +65,17 @@ def _tsv(
 
 def _sentences(name: str, label: str) -> PublishedFile:
     return PublishedFile(name, partial(read_lines, values={"label": label}))
+
+
+def _questions(name: str) -> PublishedFile:
+    return _tsv(name, text=1, text_pair=2, label=3, header=False)
+
+
+def _qnli(name: str, label: str | None = "label") -> PublishedFile:
+    return _tsv(name, text="question", text_pair="sentence", label=label)
+
+
+_GLUE = "Wang et al. 2019, GLUE, ICLR, https://openreview.net/forum?id=rJ4km2R5t7"
 
 
 SETS = (
@@ -51,6 +90,7 @@ SETS = (
             "test": (_tsv("test.tsv", text="sentence", label=None),),
         },
         hub=HubSource("nyu-mll/glue", "sst2", text="sentence", unlabelled=("test",)),
+        citation=f"Socher et al. 2013, EMNLP, https://aclanthology.org/D13-1170; {_GLUE}",
     ),
     KnownSet(
         name="cola",
@@ -64,6 +104,7 @@ SETS = (
         },
         hub=HubSource("nyu-mll/glue", "cola", text="sentence", unlabelled=("test",)),
         primary="matthews_correlation",
+        citation=f"Warstadt et al. 2019, TACL 7, https://aclanthology.org/Q19-1040; {_GLUE}",
     ),
     KnownSet(
         name="mrpc",
@@ -75,6 +116,67 @@ SETS = (
             for split, name in (("train", "train.tsv"), ("validation", "dev.tsv"), ("test", "msr_paraphrase_test.txt"))
         },
         hub=HubSource("nyu-mll/glue", "mrpc", text="sentence1", text_pair="sentence2"),
+        primary="f1",
+        citation=f"Dolan and Brockett 2005, IWP, https://aclanthology.org/I05-5002; {_GLUE}",
+    ),
+    KnownSet(
+        name="stsb",
+        title="STS-B (GLUE): how much two sentences mean the same, from 0 to 5",
+        licence="Scores CC BY-SA 4.0; each source of texts has its own, see LICENSE.txt (Cer et al. 2017).",
+        problem_type="regression",
+        files={
+            "train": (_tsv("train.tsv", text="sentence1", text_pair="sentence2", label="score"),),
+            "validation": (_tsv("dev.tsv", text="sentence1", text_pair="sentence2", label="score"),),
+            "test": (PublishedFile("sts-test.tsv", _read_sts_test),),
+        },
+        hub=HubSource("nyu-mll/glue", "stsb", text="sentence1", text_pair="sentence2", unlabelled=("test",)),
+        primary="spearmanr",
+        citation=f"Cer et al. 2017, SemEval, https://aclanthology.org/S17-2001; {_GLUE}",
+    ),
+    KnownSet(
+        name="qnli",
+        title="QNLI (GLUE): does the sentence hold the answer to the question?",
+        licence="CC BY-SA 4.0, made from SQuAD (Rajpurkar et al. 2016, Wang et al. 2019).",
+        labels=("entailment", "not_entailment"),
+        files={
+            "train": (_qnli("train.tsv"),),
+            "validation": (_qnli("dev.tsv"),),
+            "test": (_qnli("test.tsv", label=None),),
+        },
+        hub=HubSource("nyu-mll/glue", "qnli", text="question", text_pair="sentence", unlabelled=("test",)),
+        citation=f"Rajpurkar et al. 2016, EMNLP, https://aclanthology.org/D16-1264; {_GLUE}",
+        part=PartialCopy(
+            files={"train": (_qnli("dev.tsv"),)},
+            note="There is no train.tsv: trained and tested on parts of dev.tsv. Not comparable with published scores.",
+            test_percentage=20,
+        ),
+    ),
+    KnownSet(
+        name="lcqmc",
+        title="LCQMC: do two Chinese questions ask the same?",
+        licence="For research, on application to HIT Shenzhen; not to be passed on (Liu et al. 2018).",
+        labels=("different", "same"),
+        files={
+            "train": (_questions("train.txt"),),
+            "validation": (_questions("dev.txt"),),
+            "test": (_questions("test.txt"),),
+        },
+        hub=HubSource("C-MTEB/LCQMC", text="sentence1", text_pair="sentence2", label="score"),
+        citation="Liu et al. 2018, COLING, https://aclanthology.org/C18-1166",
+        part=PartialCopy(
+            files={"train": (_questions("dev.txt"),), "test": (_questions("test.txt"),)},
+            note="There is no train.txt: trained on dev.txt, 4 % as many rows. Not comparable with published scores.",
+        ),
+    ),
+    KnownSet(
+        name="atec",
+        title="ATEC: do two Chinese questions to a payment service ask the same?",
+        licence="None stated; published for a competition of Ant Financial, for research.",
+        labels=("different", "same"),
+        files={"train": (PublishedFile("atec_nlp_sim_train.csv", _read_atec),)},
+        primary="f1",
+        test_percentage=10,
+        citation="Ant Financial 2018, Artificial Competition (ATEC), question similarity",
     ),
     KnownSet(
         name="trec6",
@@ -91,6 +193,7 @@ SETS = (
             label="coarse_label",
             splits={"train": ("train",), "test": ("test",)},
         ),
+        citation="Li and Roth 2002, COLING, https://aclanthology.org/C02-1150",
     ),
     KnownSet(
         name="sentence_polarity",
@@ -104,6 +207,7 @@ SETS = (
             renamed={"neg": "negative", "pos": "positive"},
         ),
         test_percentage=10,
+        citation="Pang and Lee 2005, ACL, https://aclanthology.org/P05-1015",
     ),
     KnownSet(
         name="chnsenticorp",
@@ -115,11 +219,13 @@ SETS = (
             for split, name in (("train", "train.tsv"), ("validation", "dev.tsv"), ("test", "test.tsv"))
         },
         hub=HubSource("lansinuote/ChnSentiCorp"),
+        citation="Tan and Zhang 2008, Expert Systems with Applications 34(4), https://doi.org/10.1016/j.eswa.2007.05.028",
     ),
     KnownSet(
         name="bbc_topic",
         title="BBC news articles and their topics",
         licence="The texts are the BBC's, for research use (Greene and Cunningham 2006).",
         labels=("business", "entertainment", "politics", "sports", "tech"),
+        citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
     ),
 )

@@ -1,8 +1,9 @@
 """Texts to token ids for fine-tuned heads, with a count of what did not fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,12 @@ Encode = Callable[[list[str]], list[list[int]]]
 class EncodedTexts(EncodedRows):
     """Texts as `[CLS] ... [SEP]`, pairs as `[CLS] A [SEP] B [SEP]`.
 
-    `truncated`: how many were longer than the model reads; `labels`: shape (texts,); `second`: shape (texts,), where B
-    begins in each row, its length for a single text.
+    `truncated`: how many were longer than the model reads; `labels`: shape (texts,), or (texts, labels) where a text may
+    have several; `second`: shape (texts,), where B begins in each row, its length for a single text.
     """
 
     rows: list[Ints]
-    labels: Ints
+    labels: NDArray[Any]
     truncated: int
     pad: int
     second: Ints | None = None
@@ -36,7 +37,7 @@ class EncodedTexts(EncodedRows):
         return np.array([len(row) for row in self.rows], dtype=np.int64)
 
     def collate(self, chosen: Ints) -> Arrays:
-        """`input_ids`, `token_type_ids`, (rows, length); `attention_mask` where there is padding; `labels` (rows,)."""
+        """`input_ids`, `token_type_ids`, (rows, length); `attention_mask` where there is padding; `labels` (rows, ...)."""
         ids, real = pad_rows([self.rows[i] for i in chosen], self.pad)
         types = np.zeros_like(ids)
         if self.second is not None:
@@ -51,7 +52,7 @@ class EncodedTexts(EncodedRows):
 
 
 def encode_texts(
-    texts: list[str], labels: list[int], encode: Encode, special: SpecialIds, *, max_seq_length: int
+    texts: list[str], labels: NDArray[Any], encode: Encode, special: SpecialIds, *, max_seq_length: int
 ) -> EncodedTexts:
     """Encode every text, keeping its first `max_seq_length - 2` tokens."""
     room = max_seq_length - 2
@@ -60,13 +61,13 @@ def encode_texts(
         for ids in encode(texts[start : start + 1024]):
             truncated += len(ids) > room
             rows.append(np.array([special.cls, *ids[:room], special.sep], dtype=np.int64))
-    return EncodedTexts(rows, np.array(labels, dtype=np.int64), truncated, special.pad)
+    return EncodedTexts(rows, labels, truncated, special.pad)
 
 
 def encode_pairs(
     texts: list[str],
     pairs: list[str],
-    labels: list[int],
+    labels: NDArray[Any],
     encode: Encode,
     special: SpecialIds,
     *,
@@ -83,9 +84,7 @@ def encode_pairs(
                 a, b = _cut_longest_first(a, b, room)
             rows.append(np.array([special.cls, *a, special.sep, *b, special.sep], dtype=np.int64))
             second.append(len(a) + 2)
-    return EncodedTexts(
-        rows, np.array(labels, dtype=np.int64), truncated, special.pad, np.array(second, dtype=np.int64)
-    )
+    return EncodedTexts(rows, labels, truncated, special.pad, np.array(second, dtype=np.int64))
 
 
 def _cut_longest_first(a: list[int], b: list[int], room: int) -> tuple[list[int], list[int]]:
@@ -95,8 +94,12 @@ def _cut_longest_first(a: list[int], b: list[int], room: int) -> tuple[list[int]
     return (a[:shorter], b[:longer]) if len(a) <= len(b) else (a[:longer], b[:shorter])
 
 
-def encode_rows(folder: Path, rows: list[dict[str, str]], labels: list[int], *, max_seq_length: int) -> EncodedTexts:
-    """Encode a task's rows, `text` alone or with `text_pair`, with the tokenizer that lies in a model's folder."""
+def encode_rows(
+    folder: Path, rows: list[dict[str, Any]], given: Sequence[Any] | NDArray[Any], *, max_seq_length: int
+) -> EncodedTexts:
+    """Encode a task's rows, `text` alone or with `text_pair`, with the tokenizer in a model's folder; `given` are their
+    labels as numbers."""
+    labels = np.asarray(given)
     vocabulary = read_vocabulary(folder)
     special, encode = SpecialIds(vocabulary.cls, vocabulary.sep, vocabulary.pad), load_encode(folder)
     texts = [row["text"] for row in rows]

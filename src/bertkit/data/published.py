@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bertkit.data.tables.rows import BadRow, Row
+from bertkit.data.task_labels import ProblemType
 
 Rows = Iterator[Row | BadRow]
 
@@ -37,10 +38,20 @@ class HubSource:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownSet:
-    """A set by name; `kind` is that of its task.
+class PartialCopy:
+    """What to read of a set where its training file is not there, and a `note` that says so beside every score."""
 
-    `labels` are in their fixed order; `test_percentage` is cut off by hash where no test split is published.
+    files: Mapping[str, tuple[PublishedFile, ...]]
+    note: str
+    test_percentage: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSet:
+    """A set by name; `kind` is that of its task, `problem_type` what the labels of a classification are.
+
+    `labels` are in their fixed order; `test_percentage` is cut off by hash where no test split is published; `part` is
+    read where the training file is missing.
     """
 
     name: str
@@ -53,3 +64,5 @@ class KnownSet:
     test_percentage: int = 0
     kind: str = "classification"
     citation: str = ""
+    problem_type: ProblemType = "single_label_classification"
+    part: PartialCopy | None = None

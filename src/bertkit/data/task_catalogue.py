@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bertkit.data import classification_sets
-from bertkit.data.published import KnownSet, PublishedFile
+from bertkit.data.published import KnownSet, PartialCopy, PublishedFile
 from bertkit.data.tagging import catalogue as tagging
 from bertkit.errors import ConfigError, DataError, did_you_mean
 
@@ -43,8 +43,16 @@ def local_files(known: KnownSet, data_dir: Path) -> dict[str, list[tuple[Publish
             where=str(data_dir),
             remedy=f"Put the published files into {folder}, or give another --data-dir.{hub}",
         )
-    found = {split: [(file, folder / file.name) for file in files] for split, files in known.files.items()}
+    part = partial_copy(known, data_dir)
+    given = known.files if part is None else part.files
+    found = {split: [(file, folder / file.name) for file in files] for split, files in given.items()}
     for _, path in (pair for pairs in found.values() for pair in pairs):
         if not path.is_file():
             raise DataError("no such file", where=str(path), remedy=f"It is part of {known.title} as published.")
     return found
+
+
+def partial_copy(known: KnownSet, data_dir: Path) -> PartialCopy | None:
+    """What stands in for the whole set where `data_dir/NAME` lacks its training files; None where it has them."""
+    missing = [file for file in known.files.get("train", ()) if not (data_dir / known.name / file.name).is_file()]
+    return known.part if missing else None

@@ -1,12 +1,14 @@
 """Training, validation and test rows: cut by what a text says, never by where it stands, and checked against each other."""
 
 import hashlib
+import re
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bertkit.data.task_examples import Example
+from bertkit.data.task_labels import Label, ProblemType
 from bertkit.errors import DataError
 
 Splits = dict[str, list[Example]]
@@ -44,6 +46,30 @@ def sample(examples: Sequence[T], count: int) -> list[T]:
     return [examples[i] for i in chosen]
 
 
+def problem_type(splits: Mapping[str, Sequence[Example]]) -> ProblemType:
+    """What the labels are where nobody said: lists are several, everything else is one.
+
+    Raises:
+        DataError: some rows have a list and others do not, or the labels are numbers with a fraction, which may be meant
+            either way.
+    """
+    examples = [example for split in splits.values() for example in split]
+    several = [example for example in examples if isinstance(example.label, tuple)]
+    if several:
+        if odd := next((example for example in examples if not isinstance(example.label, tuple)), None):
+            what = f"the label is {odd.label!r}, that of {several[0].where} is a list"
+            raise DataError(what, where=odd.place, remedy="Write every label as a list, or none.")
+        return "multi_label_classification"
+    fractions = [example for example in examples if re.fullmatch(r"-?[0-9]*\.[0-9]+", str(example.label))]
+    if fractions and all(re.fullmatch(r"-?[0-9]*\.?[0-9]+", str(example.label)) for example in examples):
+        raise DataError(
+            f"every label is a number, and {fractions[0].label} has a fraction",
+            where=fractions[0].place,
+            remedy="Say what they are: source.problem_type=regression, or single_label_classification.",
+        )
+    return "single_label_classification"
+
+
 def label_order(
     splits: Mapping[str, Sequence[Example]], names: Sequence[str] | None, *, carved: bool = False
 ) -> list[str]:
@@ -53,18 +79,19 @@ def label_order(
         carved: whether `validation` was cut off `train`, which a remedy has to mention.
 
     Raises:
-        DataError: `train` has fewer than two labels, or another split has a label that `train` has not.
+        DataError: `train` has fewer than two labels (several an example: none), or another split has one that it has not.
     """
-    trained = {example.label for example in splits["train"]}
-    if len(trained) < 2:
+    trained = {label for example in splits["train"] for label in labels_of(example)}
+    several = any(isinstance(example.label, tuple) for example in splits["train"])
+    if len(trained) < (1 if several else 2):
         only = f"only {min(trained)!r}" if trained else "none"
-        raise DataError(f"train must have two labels or more, it has {only}", remedy=_COLUMN_REMEDY)
+        wanted = "a label" if several else "two labels or more"
+        raise DataError(f"train must have {wanted}, it has {only}", remedy=_COLUMN_REMEDY)
     for split, examples in splits.items():
         for example in examples:
-            if example.label not in trained:
+            if unseen := [label for label in labels_of(example) if label not in trained]:
                 raise DataError(
-                    f"the label {example.label!r} of {split} does not occur in train, which has "
-                    f"{_listed(sorted(trained))}",
+                    f"the label {unseen[0]!r} of {split} does not occur in train, which has {_listed(sorted(trained))}",
                     where=example.place,
                     remedy=_RARE_REMEDY if carved and split == "validation" else _UNSEEN_REMEDY,
                 )
@@ -72,6 +99,13 @@ def label_order(
         return list(names)
     numbers = all(label.removeprefix("-").isdecimal() and label.isascii() for label in trained)
     return sorted(trained, key=lambda label: (int(label), label)) if numbers else sorted(trained)
+
+
+def labels_of(example: Example) -> tuple[str, ...]:
+    """The labels of an example, one or several; a number is none."""
+    if isinstance(example.label, tuple):
+        return example.label
+    return (example.label,) if isinstance(example.label, str) else ()
 
 
 def check_splits(splits: Mapping[str, Sequence[Example]]) -> None:
@@ -85,7 +119,7 @@ def check_splits(splits: Mapping[str, Sequence[Example]]) -> None:
         if not examples:
             raise DataError(f"{split} has no rows", remedy=SIZE_REMEDY)
         if len(labels) == 1:
-            what = f"all {len(examples):,} rows of {split} have the label {min(labels)!r}"
+            what = f"all {len(examples):,} rows of {split} have the label {_shown(examples[0])}"
             raise DataError(what, where=examples[0].place, remedy=_COLUMN_REMEDY if split == "train" else SIZE_REMEDY)
 
 
@@ -102,7 +136,7 @@ def overlap(splits: Mapping[str, Sequence[Example]]) -> dict[str, int]:
         for split, other in pairs
         if split in splits and other in splits
     }
-    labels: dict[str, set[str]] = {}
+    labels: dict[str, set[Label]] = {}
     for example in splits["train"]:
         labels.setdefault(example.content, set()).add(example.label)
     counts["train_repeats"] = len(splits["train"]) - len(labels)
@@ -118,8 +152,14 @@ def characters(examples: Sequence[Example]) -> dict[str, float]:
 
 def label_counts(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, int]:
     """How many rows each label has, in the labels' order."""
-    counts = Counter(example.label for example in examples)
+    counts = Counter(label for example in examples for label in labels_of(example))
     return {label: counts[label] for label in labels}
+
+
+def label_range(examples: Sequence[Example]) -> dict[str, float]:
+    """Least, mean and greatest of labels that are numbers."""
+    values = [float(example.label) for example in examples if isinstance(example.label, float)]
+    return {"min": min(values), "mean": statistics.fmean(values), "max": max(values)}
 
 
 def as_columns(examples: Sequence[Example]) -> dict[str, list[Any]]:
@@ -143,6 +183,10 @@ _RARE_REMEDY = (
 )
 _COLUMN_REMEDY = "Check that source.columns.label names the right column."
 SIZE_REMEDY = "Give more rows, another file, or another validation_percentage or max_eval_samples."
+
+
+def _shown(example: Example) -> str:
+    return repr(list(example.label)) if isinstance(example.label, tuple) else repr(example.label)
 
 
 def _listed(labels: Sequence[str]) -> str:

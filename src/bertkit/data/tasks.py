@@ -1,4 +1,4 @@
-"""Labelled data for classification of texts and pairs of texts: from known sets or a user's files to splits and what is known of them."""
+"""Labelled texts and pairs of texts: from known sets or a user's files to splits and what is known of them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,40 +6,58 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bertkit.data import task_splits as cutting
-from bertkit.data.published import KnownSet
+from bertkit.data.published import KnownSet, PublishedFile
 from bertkit.data.split_data import SplitData, described
 from bertkit.data.tables.delimited import read_delimited
 from bertkit.data.tables.json_lines import read_json_lines
 from bertkit.data.tables.lines import Encoding
 from bertkit.data.tables.parquet import read_parquet
 from bertkit.data.tables.rows import BadRow, Columns, Row
-from bertkit.data.task_catalogue import known_set, local_files
+from bertkit.data.task_catalogue import known_set, local_files, partial_copy
 from bertkit.data.task_examples import UNLABELLED, Example, Tally, count_unlabelled, read_examples
+from bertkit.data.task_labels import DEFAULT, FLAG, LabelRule, ProblemType
 
 TableFormat = Literal["csv", "tsv", "jsonl", "parquet"]
+
+PRIMARY: dict[ProblemType, str] = {
+    "single_label_classification": "accuracy",
+    "multi_label_classification": "micro_f1",
+    "regression": "spearmanr",
+}
+"""The metric of a user's own data."""
 
 
 @dataclass
 class LabelledData(SplitData[Example]):
-    """Labelled texts and pairs of texts."""
+    """Labelled texts and pairs of texts; without a `primary` metric it is that of `PRIMARY`."""
 
-    label_names: tuple[str, ...] | None = None
+    rule: LabelRule = DEFAULT
+    problem_type: ProblemType = "single_label_classification"
     labels: list[str] = field(default_factory=list)
 
     def check(self, *, carved: bool) -> None:
-        self.labels = cutting.label_order(self.splits, self.label_names, carved=carved)
+        self.problem_type = self.rule.problem_type or cutting.problem_type(self.splits)
+        self.primary = self.primary or PRIMARY[self.problem_type]
+        if self.problem_type != "regression":
+            names = self.rule.names or self.rule.flags or None
+            self.labels = cutting.label_order(self.splits, names, carved=carved)
 
     def check_sampled(self) -> None:
         cutting.check_splits(self.splits)
 
     def details(self) -> dict[str, Any]:
+        ranges = {}
+        if self.problem_type == "regression":
+            ranges = {"label_range": {split: cutting.label_range(examples) for split, examples in self.splits.items()}}
         return {
             "kind": "classification",
+            "problem_type": self.problem_type,
             "text_columns": cutting.text_columns(self.splits["train"]),
             "labels": self.labels,
             "label_counts": {
                 split: cutting.label_counts(examples, self.labels) for split, examples in self.splits.items()
             },
+            **ranges,
             "overlap": cutting.overlap(self.splits),
             "characters": {split: cutting.characters(examples) for split, examples in self.splits.items()},
         }
@@ -50,7 +68,10 @@ class LabelledData(SplitData[Example]):
     def schema(self) -> Any:
         import pyarrow as pa
 
-        return pa.schema([(name, pa.string()) for name in self.columns(self.splits["train"])])
+        types = {"multi_label_classification": pa.list_(pa.string()), "regression": pa.float64()}
+        label = types.get(self.problem_type, pa.string())
+        names = self.columns(self.splits["train"])
+        return pa.schema([(name, label if name == "label" else pa.string()) for name in names])
 
 
 def read_table(
@@ -84,23 +105,46 @@ def read_files(
     files: Mapping[str, Path],
     *,
     format: TableFormat,
-    columns: Columns,
+    columns: Mapping[str, Any],
     label_names: Sequence[str] | None = None,
+    problem_type: ProblemType | None = None,
+    label_separator: str | None = None,
     max_bad_rows: int = 0,
     **reading: Any,
 ) -> LabelledData:
     """A user's own files, one a split; `reading` goes to `read_table`.
 
+    Args:
+        columns: of `text`, `text_pair` and `label`; `labels` maps labels with a column each to those.
+        problem_type: what labels are; by default, several where they are lists, and one where not.
+        label_separator: stands between several labels in one value.
+
     Raises:
         DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable rows.
     """
-    data = LabelledData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "accuracy")
-    data.label_names = None if label_names is None else tuple(label_names)
+    data = LabelledData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "")
+    roles, data.rule = label_rule(columns, label_names, problem_type, label_separator)
     for split, path in files.items():
-        rows = read_table(path, format=format, columns=columns, **reading)
+        rows = read_table(path, format=format, columns=roles, **reading)
         _add(data, split, rows, prefix=split, folder=path.parent, max_bad_rows=max_bad_rows)
         data.source["files"][split] = [described(path)]
     return data
+
+
+def label_rule(
+    columns: Mapping[str, Any],
+    label_names: Sequence[str] | None,
+    problem_type: ProblemType | None,
+    label_separator: str | None,
+) -> tuple[Columns, LabelRule]:
+    """The columns to read by role, and the rule for labels, from a user's words as of `read_files`."""
+    flags: Mapping[str, Any] = columns.get("labels") or {}
+    roles = {role: column for role, column in columns.items() if role != "labels" and not (flags and role == "label")}
+    if flags or label_separator is not None:
+        problem_type = "multi_label_classification"
+    names = None if label_names is None else tuple(label_names)
+    rule = LabelRule(problem_type, names, label_separator, tuple(flags))
+    return {**roles, **{FLAG + name: column for name, column in flags.items()}}, rule
 
 
 def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0) -> LabelledData:
@@ -112,16 +156,21 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
         HostError: the Hub cannot be reached.
     """
     known = known_set(name)
-    source = {"dataset": name, "title": known.title, "licence": known.licence}
-    data = LabelledData(name, {}, {}, source, known.primary, label_names=known.labels)
+    source = {"dataset": name, "title": known.title, "licence": known.licence, "citation": known.citation}
+    rule = LabelRule(known.problem_type, known.labels or None)
+    data = LabelledData(name, {}, {}, source, known.primary, rule=rule)
+    test_percentage = known.test_percentage
     if name == "bbc_topic":
         _read_bbc(data)
     elif data_dir is not None:
-        _read_published(data, known, data_dir, max_bad_rows)
+        files, part = local_files(known, data_dir), partial_copy(known, data_dir)
+        _read_published(data, files, max_bad_rows)
+        if part is not None:
+            data.source["note"], test_percentage = part.note, part.test_percentage
     else:
         _read_hub(data, known, max_bad_rows)
-    if known.test_percentage:
-        data.carve(known.test_percentage, "test")
+    if test_percentage:
+        data.carve(test_percentage, "test")
     return data
 
 
@@ -142,14 +191,16 @@ def _add(
         tally=tally,
         folder=folder,
         max_bad_rows=max_bad_rows,
-        label_names=data.label_names,
+        rule=data.rule,
     )
     data.splits.setdefault(split, []).extend(examples)
 
 
-def _read_published(data: LabelledData, known: KnownSet, data_dir: Path, max_bad_rows: int) -> None:
+def _read_published(
+    data: LabelledData, found: Mapping[str, list[tuple[PublishedFile, Path]]], max_bad_rows: int
+) -> None:
     data.source["files"] = {}
-    for split, files in local_files(known, data_dir).items():
+    for split, files in found.items():
         for file, path in files:
             if file.labelled:
                 prefix = split if len(files) == 1 else file.name

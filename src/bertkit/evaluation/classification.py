@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from bertkit.errors import DataError, did_you_mean
 from bertkit.evaluation import confusion as matrix
 from bertkit.evaluation import probabilities as prob
-from bertkit.evaluation.intervals import percentile_interval, resamples, times_drawn
-
-Prediction = Mapping[str, Any]
+from bertkit.evaluation.intervals import resamples, times_drawn
+from bertkit.evaluation.predictions import Prediction, check_ids, interval_of_each, number_or_none
 
 # Probabilities are written with finite precision; what is further from 1 than this is not a distribution.
 _SUM_TOLERANCE = 1e-3
@@ -34,11 +33,7 @@ def outcomes(predictions: Sequence[Prediction], labels: Sequence[str]) -> Outcom
     Raises:
         DataError: there are none, an id stands twice, a label is unknown, or scores are not a distribution over `labels`.
     """
-    if not predictions:
-        raise DataError("there are no predictions to score")
-    ids = {row["id"] for row in predictions}
-    if len(ids) != len(predictions):
-        raise DataError(f"{len(predictions) - len(ids)} of {len(predictions)} predictions repeat an id")
+    check_ids(predictions)
     index = {label: i for i, label in enumerate(labels)}
     gold = [_index(row, "gold", index) for row in predictions]
     predicted = [_index(row, "predicted", index) for row in predictions]
@@ -47,7 +42,7 @@ def outcomes(predictions: Sequence[Prediction], labels: Sequence[str]) -> Outcom
 
 
 def score(predictions: Sequence[Prediction], labels: Sequence[str]) -> dict[str, Any]:
-    """Every metric of single-label classification.
+    """Every metric of single-label classification; of two labels the last is the positive one, which `f1` is of.
 
     Returns:
         `n`, `metrics` (name to number, or None where undefined), `undefined` (name to reason), `labels`,
@@ -62,14 +57,15 @@ def score(predictions: Sequence[Prediction], labels: Sequence[str]) -> dict[str,
     confidence = found.probabilities[np.arange(len(found.gold)), found.predicted]
     bins = prob.reliability(confidence, found.predicted == found.gold)
     metrics = {
-        "accuracy": _number(matrix.accuracy(counts)),
-        "macro_f1": _number(matrix.average_f1(counts, "macro")),
-        "micro_f1": _number(matrix.average_f1(counts, "micro")),
-        "weighted_f1": _number(matrix.average_f1(counts, "weighted")),
-        "matthews_correlation": _number(matrix.matthews_correlation(counts)),
-        "roc_auc": _number(prob.roc_auc(found.gold, found.probabilities)),
-        "log_loss": _number(prob.log_losses(found.gold, found.probabilities).mean()),
-        "brier_score": _number(prob.brier_scores(found.gold, found.probabilities).mean()),
+        "accuracy": number_or_none(matrix.accuracy(counts)),
+        **({"f1": number_or_none(matrix.f1(counts)[1])} if len(labels) == 2 else {}),
+        "macro_f1": number_or_none(matrix.average_f1(counts, "macro")),
+        "micro_f1": number_or_none(matrix.average_f1(counts, "micro")),
+        "weighted_f1": number_or_none(matrix.average_f1(counts, "weighted")),
+        "matthews_correlation": number_or_none(matrix.matthews_correlation(counts)),
+        "roc_auc": number_or_none(prob.roc_auc(found.gold, found.probabilities)),
+        "log_loss": number_or_none(prob.log_losses(found.gold, found.probabilities).mean()),
+        "brier_score": number_or_none(prob.brier_scores(found.gold, found.probabilities).mean()),
         "expected_calibration_error": prob.expected_calibration_error(bins),
     }
     return {
@@ -99,11 +95,12 @@ def score_intervals(
     found = outcomes(predictions, labels)
     losses = prob.log_losses(found.gold, found.probabilities)
     briers = prob.brier_scores(found.gold, found.probabilities)
-    values: dict[str, list[NDArray[np.float64]]] = {}
+    blocks = []
     for drawn in resamples(len(predictions), count=count, seed=seed):
         counts = matrix.confusion_matrix(found.gold[drawn], found.predicted[drawn], labels=len(labels))
         block = {
             "accuracy": matrix.accuracy(counts),
+            **({"f1": matrix.f1(counts)[:, 1]} if len(labels) == 2 else {}),
             "macro_f1": matrix.average_f1(counts, "macro"),
             "micro_f1": matrix.average_f1(counts, "micro"),
             "weighted_f1": matrix.average_f1(counts, "weighted"),
@@ -112,10 +109,8 @@ def score_intervals(
             "log_loss": losses[drawn].mean(axis=1),
             "brier_score": briers[drawn].mean(axis=1),
         }
-        for name, column in block.items():
-            values.setdefault(name, []).append(column)
-    ends = {name: percentile_interval(np.concatenate(parts), confidence=confidence) for name, parts in values.items()}
-    return {name: None if pair is None else list(pair) for name, pair in ends.items()}
+        blocks.append(block)
+    return interval_of_each(blocks, confidence=confidence)
 
 
 def _index(row: Prediction, field: str, index: Mapping[str, int]) -> int:
@@ -139,15 +134,13 @@ def _scores(row: Prediction, labels: Sequence[str]) -> list[float]:
     return values
 
 
-def _number(value: Any) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
 def _reasons(metrics: Mapping[str, float | None], counts: NDArray[np.int64], labels: Sequence[str]) -> dict[str, str]:
     """Why each undefined metric is undefined."""
     support = counts.sum(axis=1)
     absent = [label for label, n in zip(labels, support, strict=True) if n == 0]
     reasons = {}
+    if len(labels) == 2 and metrics["f1"] is None:
+        reasons["f1"] = f"{labels[1]!r} is neither gold nor predicted"
     if metrics["matthews_correlation"] is None:
         reasons["matthews_correlation"] = "every gold label is the same"
     if metrics["roc_auc"] is None:
@@ -160,9 +153,9 @@ def _per_label(counts: NDArray[np.int64], labels: Sequence[str]) -> dict[str, di
     support = counts.sum(axis=1)
     return {
         label: {
-            "precision": _number(precision[i]),
-            "recall": _number(recall[i]),
-            "f1": _number(f1[i]),
+            "precision": number_or_none(precision[i]),
+            "recall": number_or_none(recall[i]),
+            "f1": number_or_none(f1[i]),
             "support": int(support[i]),
         }
         for i, label in enumerate(labels)

@@ -1,4 +1,4 @@
-"""BERT as transformers has it: build, load, and the losses that training needs. The only place that names its classes."""
+"""BERT as transformers has it: build and load it, and the loss of pretraining."""
 
 import json
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
-from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification
+from transformers import BertConfig, BertForPreTraining
 from transformers.utils import logging as transformers_logging
 
 from bertkit.errors import DataError, StageError
 from bertkit.models.attention import install_attention
 from bertkit.models.dropout import install_dropout
 from bertkit.models.masked_lm import masked_lm_loss
-from bertkit.models.objective import Batch, Sums, TaskObjective
+from bertkit.models.objective import Batch, Sums
 
 
 class PretrainingLoss(nn.Module):
@@ -29,7 +29,7 @@ class PretrainingLoss(nn.Module):
 
     def __init__(self, model: BertForPreTraining) -> None:
         super().__init__()
-        self.model = _quickened(model)
+        self.model = quickened(model)
 
     def forward(self, batch: Batch) -> Sums:
         """Sums over a micro-batch made by `PretrainingData.collate`: `*_loss`, `*_correct`, `*_count`, all scalars."""
@@ -59,33 +59,7 @@ class PretrainingLoss(nn.Module):
         return output.last_hidden_state, output.pooler_output
 
 
-class ClassificationLoss(TaskObjective):
-    """Cross-entropy of a `BertForSequenceClassification`, as a sum that callers divide."""
-
-    def __init__(self, model: BertForSequenceClassification) -> None:
-        super().__init__()
-        self.model = _quickened(model)
-
-    def outputs(self, batch: Batch) -> dict[str, Tensor]:
-        """`logits`, shape (rows, labels)."""
-        output: Tensor = self.model(
-            input_ids=batch["input_ids"],
-            token_type_ids=batch["token_type_ids"],
-            attention_mask=batch.get("attention_mask"),
-        ).logits
-        return {"logits": output.float()}
-
-    def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:
-        """`loss`, `correct`, `count`."""
-        logits, labels = outputs["logits"], batch["labels"]
-        return {
-            "loss": functional.cross_entropy(logits, labels, reduction="sum"),
-            "correct": (logits.argmax(-1) == labels).sum(),
-            "count": torch.tensor(len(labels), device=labels.device),
-        }
-
-
-def _quickened(model: Any) -> Any:
+def quickened(model: Any) -> Any:
     """The model with dropout and attention that compute the same at less cost."""
     install_dropout(model)
     install_attention(model)
@@ -117,32 +91,39 @@ def load_pretraining_model(folder: Path, *, seed: int, **changes: Any) -> BertFo
     return _load(BertForPreTraining, folder, may_miss=("cls.", "bert.pooler."), **changes)
 
 
-def classifier(
+def label_names(labels: list[str]) -> dict[str, Any]:
+    """Labels as a model's `config.json` has them."""
+    return {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+
+
+def new_head(
+    cls: Any,
     folder: Path,
-    labels: list[str],
+    changes: dict[str, Any],
     *,
+    new: tuple[str, ...],
     init: Literal["pretrained", "random"],
     dropout: float | None,
     seed: int,
-    reinit_layers: int | None = None,
-) -> BertForSequenceClassification:
-    """A classifier over `labels` from the BERT in `folder`: its weights, or random ones of the same shape.
+    reinit_layers: int | None,
+) -> Any:
+    """A model of `cls` from the BERT in `folder`: its weights, or random ones of the same shape.
 
-    `dropout`, where given, replaces the model's own, on layers, attention weights and before the classifier.
-    `reinit_layers`, where given, gives the pooler and so many of the top layers new weights (Zhang et al. 2021).
+    Args:
+        changes: replace values of its `config.json`.
+        new: beginnings of the names of parameters that the folder may lack.
+        dropout: where given, replaces the model's own, on layers, attention weights and before the head.
+        reinit_layers: where given, the pooler and so many of the top layers get new weights (Zhang et al. 2021).
     """
     require_bert(folder)
     torch.manual_seed(seed)
-    changes: dict[str, Any] = {
-        "id2label": dict(enumerate(labels)),
-        "label2id": {label: i for i, label in enumerate(labels)},
-    }
     if dropout is not None:
-        changes |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"), dropout)
-    if init == "pretrained":
-        model = _load(BertForSequenceClassification, folder, may_miss=("classifier.", "bert.pooler."), **changes)
-        return model if reinit_layers is None else _reinitialised(model, reinit_layers)
-    return BertForSequenceClassification(BertConfig.from_pretrained(folder, local_files_only=True, **changes))
+        names = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+        changes = changes | dict.fromkeys(names, dropout)
+    if init == "random":
+        return cls(_config(folder, changes))
+    model = _load(cls, folder, may_miss=new, **changes)
+    return model if reinit_layers is None else _reinitialised(model, reinit_layers)
 
 
 def _reinitialised(model: Any, layers: int) -> Any:
@@ -150,7 +131,8 @@ def _reinitialised(model: Any, layers: int) -> Any:
     if layers > count:
         raise StageError(f"reinit_layers is {layers}, the model has {count} layers")
     spread = model.config.initializer_range
-    for part in (model.bert.pooler, *model.bert.encoder.layer[count - layers :]):
+    pooler = [model.bert.pooler] if model.bert.pooler is not None else []
+    for part in (*pooler, *model.bert.encoder.layer[count - layers :]):
         for module in part.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=spread)
@@ -161,10 +143,10 @@ def _reinitialised(model: Any, layers: int) -> Any:
     return model
 
 
-def load_classifier(folder: Path) -> BertForSequenceClassification:
-    """A fine-tuned classifier, complete."""
+def load_head(cls: Any, folder: Path) -> Any:
+    """A fine-tuned model of `cls`, complete."""
     require_bert(folder)
-    return _load(BertForSequenceClassification, folder, may_miss=())
+    return _load(cls, folder, may_miss=())
 
 
 def require_bert(folder: Path) -> dict[str, Any]:
@@ -200,10 +182,19 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
+def _config(folder: Path, changes: dict[str, Any]) -> BertConfig:
+    """The folder's configuration with `changes`, which may name what transformers knows nothing of."""
+    config = BertConfig.from_pretrained(folder, local_files_only=True)
+    for name, value in changes.items():
+        setattr(config, name, value)
+    return config
+
+
 def _load(cls: Any, folder: Path, *, may_miss: tuple[str, ...], **changes: Any) -> Any:
     """Load weights; a missing tensor outside `may_miss` is an error instead of a warning that scrolls by."""
     with _quiet():
-        model, info = cls.from_pretrained(folder, output_loading_info=True, local_files_only=True, **changes)
+        config = _config(folder, changes)
+        model, info = cls.from_pretrained(folder, config=config, output_loading_info=True, local_files_only=True)
     missing = (
         [name for name in info["missing_keys"] if not name.startswith(may_miss)] if may_miss else info["missing_keys"]
     )

@@ -13,16 +13,24 @@ from bertkit.stages.finetune_config import FinetuneConfig
 from bertkit.stages.session import Session
 
 if TYPE_CHECKING:
+    from bertkit.data.encoded import EncodedRows
     from bertkit.kinds.base import Kind
     from bertkit.training.prediction import Outputs
 
 
-@stage("finetune", version=2, resumable=True, parallel=True)
+def _input_files(config: FinetuneConfig) -> list[Path]:
+    """The files whose content decides the result."""
+    block = config.augmentation
+    return [block.synonyms] if block is not None and block.synonyms is not None else []
+
+
+@stage("finetune", version=2, resumable=True, parallel=True, input_files=_input_files)
 def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: Path) -> Model:
     """Fine-tune a BERT on a task; the weights that were best on the validation split are kept."""
     from bertkit.kinds import kind_of
     from bertkit.models import bert
     from bertkit.training.best import BestWeights
+    from bertkit.training.recipes import make_recipe, with_r_drop
 
     # --- read inputs
     task = _check_task(data)
@@ -30,27 +38,32 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
     _check_start(config, start, kind)
     rows = {split: data.rows(split) for split in ("train", "validation")}
     train, validation = (kind.encode(start.path, rows[split]) for split in ("train", "validation"))
+    source = train if config.augmentation is None else _augmented(config, start, kind, rows["train"], train)
     steps_per_epoch = math.ceil(len(train) / config.train_batch_size)
 
     # --- build model, resume
     session = Session(
         config,
-        lambda: kind.new_objective(
-            start.path,
-            init=config.init,
-            dropout=config.dropout,
-            seed=config.seed,
-            reinit_layers=config.reinit_layers,
-            loss=config.loss_options(),
+        lambda: with_r_drop(
+            kind.new_objective(
+                start.path,
+                init=config.init,
+                dropout=config.dropout,
+                seed=config.seed,
+                reinit_layers=config.reinit_layers,
+                loss=config.loss_options(),
+            ),
+            config.regularization.r_drop,
         ),
         out=out,
         name=f"finetune {task['name']}",
         inputs={"data": data.fingerprint, "start": start.fingerprint},
         max_steps=config.max_steps or max(1, round(config.num_train_epochs * steps_per_epoch)),
         summarise=kind.summarise,
+        make_recipe=partial(make_recipe, learning_rate=config.learning_rate, seed=config.seed, **config.tricks()),
     )
     metric = task["primary"] if config.metric_for_best_model == "primary" else config.metric_for_best_model
-    best, tuned = BestWeights(metric, config.early_stopping_patience), {}
+    best, tuned = BestWeights(metric, config.early_stopping_patience, min_delta=config.early_stopping_threshold), {}
     if session.saved is not None:
         best.restore(session.saved.groups["best"], session.saved.state["best"])
         tuned = session.saved.state["tuned"]
@@ -62,7 +75,9 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
         return {name: value for name, value in kind.score(predictions)["metrics"].items() if value is not None}
 
     # --- loop
-    for result in session.steps(partial(train.batches, config.train_batch_size, session.micro_batch, seed=config.seed)):
+    for result in session.steps(
+        partial(source.batches, config.train_batch_size, session.micro_batch, seed=config.seed)
+    ):
         last = result.step == session.max_steps
         if result.step % (config.eval_steps or steps_per_epoch) and not last:
             continue
@@ -102,6 +117,21 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
         storage.write_json(out / "predictor.json", predictor)
     session.finish(start.path, facts, weights=best.weights)
     return Model(out)
+
+
+def _augmented(
+    config: FinetuneConfig, start: Checkpoint, kind: "Kind", rows: list[dict[str, Any]], written: "EncodedRows"
+) -> "EncodedRows":
+    """The training rows, changed anew for each epoch."""
+    from bertkit.data.augmentation import Augmentation, AugmentedRows, read_synonyms
+
+    if kind.name != "classification":
+        raise ConfigError(f"augmentation is for classification, and this is a task of kind {kind.name!r}")
+    assert config.augmentation is not None
+    options = config.augmentation.model_dump(exclude={"synonyms"})
+    path = config.augmentation.synonyms
+    augmentation = Augmentation(config.seed, **options, synonyms=read_synonyms(path) if path is not None else {})
+    return AugmentedRows(rows, kind.columns, partial(kind.encode, start.path), augmentation, written)
 
 
 def _no_such_metric(metric: str, figures: dict[str, float]) -> ConfigError:

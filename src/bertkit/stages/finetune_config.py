@@ -1,10 +1,155 @@
 """Options of the stage `finetune`."""
 
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bertkit.stages.training_config import Above0, Positive, Share, TrainingConfig
+from bertkit.config import Config, runtime
+from bertkit.stages.training_config import Above0, AtLeast0, AtLeast0Int, Below1, Positive, Share, TrainingConfig
+
+# What only some losses read: `auto` may become any of them.
+_LOSS_OPTIONS: dict[str, tuple[str, ...]] = {
+    "cross_entropy": ("label_smoothing", "class_weights"),
+    "focal": ("gamma", "alpha", "class_weights"),
+    "bce": ("class_weights",),
+    "mse": (),
+    "l1": (),
+    "huber": ("delta",),
+    "kl": ("label_smoothing",),
+}
+
+
+class ClassificationConfig(Config):
+    """Options of classification tasks."""
+
+    window_pooling: Literal["mean", "max", "attention"] | None = None
+    """How texts longer than `max_seq_length` are read: null cuts them; else they are read in windows, whose vectors are
+    made one by their mean, their maximum, or a mean with learnt weights. For single texts."""
+    window_overlap: AtLeast0Int = 32
+    """Tokens that a window shares with the one before it."""
+    max_windows: Positive = 8
+    """Windows read of a text; of a longer one the rest is lost, and counted."""
+    tune_thresholds: bool = True
+    """Where a text may have several labels, choose each label's threshold by its F1 on the validation split; else 0.5."""
+
+
+class LossConfig(Config):
+    """What is minimised; `models/losses.py` has a table of what each loss reads."""
+
+    type: Literal["auto", "cross_entropy", "focal", "bce", "mse", "l1", "huber", "kl"] = "auto"
+    """`auto` is cross_entropy for one label, bce for several, mse for a number; for tags and spans what their head has."""
+    label_smoothing: Below1 | None = None
+    """Share of the target spread evenly over all labels, in cross_entropy and kl."""
+    gamma: AtLeast0 | None = None
+    """How far focal plays down what is known already (by default 2)."""
+    alpha: Share | None = None
+    """Weight of the positives in the focal loss of multi-label tasks, 1 - alpha that of the negatives."""
+    delta: Above0 | None = None
+    """Where huber goes from squares to distances (by default 1)."""
+    class_weights: Literal["balanced"] | dict[str, AtLeast0] | None = None
+    """Weight of each label's examples (in bce, of its positives): `balanced` makes labels count alike, a mapping names
+    some labels and leaves the others 1."""
+
+    @model_validator(mode="after")
+    def _options_are_read(self) -> Self:
+        known = {option for options in _LOSS_OPTIONS.values() for option in options}
+        if unread := sorted(known & self.model_fields_set - set(_LOSS_OPTIONS.get(self.type, known))):
+            raise ValueError(f"{', '.join(unread)}: not read by the loss {self.type}")
+        return self
+
+
+class RegularizationConfig(Config):
+    """What keeps a model from learning its examples by heart, beside `dropout` and `weight_decay`."""
+
+    l1: AtLeast0 = 0.0
+    """Weight of the sum of all absolute weights of matrices."""
+    l2_sp: AtLeast0 = 0.0
+    """Weight of half the squared distance of the encoder's weights from where they started (Li et al. 2018)."""
+    input_noise: AtLeast0 = 0.0
+    """Standard deviation of noise on word embeddings."""
+    weight_noise: AtLeast0 = 0.0
+    """Standard deviation of noise on the linear layers' matrices, another in each step."""
+    r_drop: AtLeast0 = 0.0
+    """Weight of the divergence between two passes with other dropout (Liang et al. 2021): twice the time."""
+    mixout: Below1 = 0.0
+    """Share of the encoder's linear weights that each step puts back to where they started (Lee et al. 2020)."""
+    max_norm: Above0 | None = None
+    """Longest that a row of a head's matrix may be after an update (Hinton et al. 2012)."""
+
+
+class AdversarialConfig(Config):
+    """Learning from word embeddings moved to where the loss is higher."""
+
+    method: Literal["fgm", "pgd", "freelb"]
+    """`fgm` (Miyato et al. 2017) moves once, `pgd` (Madry et al. 2018) in steps; both learn from the moved and the
+    original embeddings alike. `freelb` (Zhu et al. 2020) learns at each step. 2, `steps` + 1 and `steps` passes."""
+    epsilon: Above0 = 1.0
+    """How far a text may be moved: the norm over all its tokens."""
+    alpha: Above0 = 0.3
+    """Length of a step of pgd and freelb."""
+    steps: Positive = 3
+    """Steps of pgd and freelb."""
+
+    @model_validator(mode="after")
+    def _options_are_read(self) -> Self:
+        if self.method == "fgm" and (unread := sorted({"alpha", "steps"} & self.model_fields_set)):
+            raise ValueError(f"{', '.join(unread)}: not read by the method fgm")
+        return self
+
+
+class LayersConfig(Config):
+    """What each layer of the encoder learns at; `reinit_layers` gives the top ones new weights."""
+
+    learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learning rate of a layer as a share of the one's above it, from the head down to the embeddings."""
+    head_learning_rate: Above0 | None = None
+    """Peak for what the task added to the encoder; by default `learning_rate`."""
+    freeze_layers: AtLeast0Int | None = None
+    """Embeddings and so many of the first layers stay as they are, and cost no backward pass."""
+    unfreeze_steps: Positive | Literal["epoch"] | None = None
+    """Begin with the head alone and add a layer from the top after each epoch, or so many steps (Howard & Ruder 2018)."""
+
+
+class AugmentationConfig(Config):
+    """Changed copies of the training texts of a classification task, others in each epoch (EDA, Wei & Zou 2019).
+
+    A text that is changed is changed by one of the operations given, drawn at random.
+    """
+
+    probability: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of texts changed in an epoch; the others are read as they are."""
+    swap: Share = 0.0
+    """As many pairs of words change places as this share of the words, but at least one."""
+    delete: Share = 0.0
+    """Probability of each word to be left out."""
+    synonyms: Path | None = runtime(None)
+    """File with a word and its synonyms on each line, tabs between them."""
+    replace: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of the words replaced by `synonyms`, at least one where one has any."""
+    chinese_units: Literal["character", "word"] = "character"
+    """What counts as a word of Chinese text; words need the extra `zh`."""
+
+    @model_validator(mode="after")
+    def _has_an_operation(self) -> Self:
+        if not (self.swap or self.delete or self.synonyms):
+            raise ValueError("augmentation needs swap, delete or synonyms")
+        if self.synonyms is None and "replace" in self.model_fields_set:
+            raise ValueError("replace: not read without synonyms")
+        return self
+
+
+class TaggingConfig(Config):
+    """How sentences are tagged."""
+
+    head: Literal["softmax", "crf"] = "softmax"
+    """Tags scored each for itself, or as a chain by a conditional random field (Lafferty et al. 2001)."""
+    pooling: Literal["first", "mean"] = "first"
+    """The state of a token: that of its first piece, or the mean of all."""
+    constrained: bool = True
+    """Decode only sequences that are possible: an I- never opens an entity, nor goes on with one of another type."""
+    stride: AtLeast0Int = 32
+    """Pieces that a window of a long sentence repeats of the one before; at most half a window."""
 
 
 class FinetuneConfig(TrainingConfig):
@@ -29,8 +174,24 @@ class FinetuneConfig(TrainingConfig):
     """Steps between two measurements on the validation split, and checkpoints; by default, once an epoch."""
     early_stopping_patience: Positive | None = 3
     """Stop after this many measurements without a better one; null never stops."""
+    early_stopping_threshold: AtLeast0 = 0.0
+    """How much better a measurement must be to count as better."""
     metric_for_best_model: str = "primary"
     """What says which weights are kept: `loss`, `primary` for the task's own metric, or any metric of its scores."""
+    tagging: TaggingConfig = TaggingConfig()
+    """How sentences are tagged."""
+    classification: ClassificationConfig = ClassificationConfig()
+    """What only classification reads."""
+    loss: LossConfig = LossConfig()
+    """What is minimised."""
+    regularization: RegularizationConfig = RegularizationConfig()
+    """Penalties and noise."""
+    adversarial: AdversarialConfig | None = None
+    """Adversarial training on word embeddings."""
+    layers: LayersConfig = LayersConfig()
+    """Learning rates and freezing by layer."""
+    augmentation: AugmentationConfig | None = None
+    """Changed training texts, for classification."""
 
     @property
     def display_name(self) -> str:
@@ -42,7 +203,14 @@ class FinetuneConfig(TrainingConfig):
         own = block.model_dump(mode="json") if block is not None else {}
         return {"max_seq_length": self.max_seq_length, **own}
 
+    def tricks(self) -> dict[str, Any]:
+        """The blocks that a training recipe is made of, as plain values."""
+        return {
+            "regularization": self.regularization.model_dump(mode="json"),
+            "adversarial": None if self.adversarial is None else self.adversarial.model_dump(mode="json"),
+            "layers": self.layers.model_dump(mode="json"),
+        }
+
     def loss_options(self) -> dict[str, Any]:
-        """The block `loss` as plain values."""
-        block = getattr(self, "loss", None)
-        return block.model_dump(mode="json") if block is not None else {}
+        """The block `loss` as plain values, those that are set."""
+        return self.loss.model_dump(mode="json", exclude_none=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bertkit.data.batching import Arrays, GlobalBatch
     from bertkit.data.encoded import EncodedRows
-    from bertkit.training.loop import StepResult
+    from bertkit.training.loop import Recipe, StepResult
     from bertkit.training.prediction import Outputs
 
 
@@ -27,8 +27,9 @@ class Session:
     """One training run in `out`: goes on from the newest checkpoint there, or begins.
 
     `objective` holds the network as `.model` and returns sums; `summarise` turns sums into named figures; `inputs` are
-    the fingerprints of what is learnt from, which a checkpoint must share. `more`, where set, gives what else belongs in
-    a checkpoint: groups of tensors, and JSON.
+    the fingerprints of what is learnt from, which a checkpoint must share. `make_recipe`, where given, gets the network
+    with the weights it starts from. `more`, where set, gives what else belongs in a checkpoint: groups of tensors, and
+    JSON.
     """
 
     more: "Callable[[], tuple[dict[str, dict[str, Tensor]], dict[str, Any]]] | None" = None
@@ -43,12 +44,14 @@ class Session:
         inputs: dict[str, str],
         max_steps: int,
         summarise: Callable[[dict[str, float]], dict[str, float]],
+        make_recipe: "Callable[[nn.Module], Recipe] | None" = None,
     ) -> None:
         from bertkit.data.batching import START, Position
         from bertkit.models import bert
         from bertkit.training import checkpoints, processes
         from bertkit.training.ema import WeightAverage
         from bertkit.training.journal import Journal, open_trackers
+        from bertkit.training.loop import Recipe
         from bertkit.training.memory import reuse_freed_memory
         from bertkit.training.nonfinite import NonFiniteSteps
         from bertkit.training.scaling import LossScaler
@@ -71,8 +74,10 @@ class Session:
             bert.recompute_activations(self.model)
         if config.torch_compile:
             processes.compile_in_place(objective)
+        # Before any checkpoint is read, and before the data-parallel wrapper asks which parameters learn.
+        self._recipe = make_recipe(self.model.to(accelerator.device)) if make_recipe is not None else Recipe()
         self._objective = accelerator.prepare(objective)
-        self._optimizer = _optimizer(config, self._objective)
+        self._optimizer = _optimizer(config, self._objective, self._recipe)
         self._identity = {
             "config": fingerprint(config.identity()),
             "seed": config.seed,
@@ -164,6 +169,7 @@ class Session:
                 stop=lambda: self._stop.received,
                 scaler=self._scaler,
                 flops=partial(training_flops, self.model.config),
+                recipe=self._recipe,
             ):
                 self.step, self.epoch = result.step, result.epoch
                 self._position = result.position.following
@@ -276,10 +282,10 @@ class Session:
         checkpoints.put_by(self._out)
 
 
-def _optimizer(config: TrainingConfig, objective: "nn.Module") -> "Optimizer":
+def _optimizer(config: TrainingConfig, objective: "nn.Module", recipe: "Recipe") -> "Optimizer":
     from bertkit.training.optimizers import make_optimizer
 
-    return make_optimizer(
+    optimizer = make_optimizer(
         objective,
         config.optim,
         learning_rate=config.learning_rate,
@@ -290,7 +296,12 @@ def _optimizer(config: TrainingConfig, objective: "nn.Module") -> "Optimizer":
         nesterov=config.nesterov,
         rho=config.rho,
         alpha=config.alpha,
+        lr_factor=recipe.lr_factor,
     )
+    if (after_update := recipe.after_update) is not None:
+        # Registered first, so that averages follow the weights as they then are.
+        optimizer.register_step_post_hook(lambda *_: after_update())
+    return optimizer
 
 
 def _learning_rate(config: TrainingConfig, max_steps: int) -> Callable[[int], float]:

@@ -21,7 +21,7 @@ class KnownSource(Config):
     """A labelled set that bertkit knows by name."""
 
     dataset: str
-    """Its name: sst2, cola, mrpc, trec6, sentence_polarity, chnsenticorp or bbc_topic."""
+    """Its name: one of those in `data/classification_sets.py`, `data/tagging/catalogue.py`, ..., such as sst2."""
 
     @field_validator("dataset")
     @classmethod
@@ -46,6 +46,17 @@ class ColumnNames(Config):
     label: str | int = "label"
     """Its label."""
 
+    labels: list[str] | dict[str, str | int] | None = None
+    """In place of `label`, labels with a column each, which says 1 where the text has it and 0 where not: their names,
+    or label to column."""
+
+    @field_validator("labels")
+    @classmethod
+    def _by_label(cls, labels: list[str] | dict[str, str | int] | None) -> dict[str, str | int] | None:
+        if labels is not None and len(set(labels)) < max(1, len(labels)):
+            raise _mistake("labels has none, or a name twice")
+        return {name: name for name in labels} if isinstance(labels, list) else labels
+
     def identity(self) -> dict[str, Any]:
         """Single texts have the identity they had before there were pairs."""
         return {role: column for role, column in super().identity().items() if column is not None}
@@ -69,6 +80,13 @@ class _OwnFiles(Config):
     label_names: list[str] | None = Field(None, min_length=2)
     """The labels, in the order they are to have. Where the data has numbers instead, number i is the i-th, from 0."""
 
+    problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = None
+    """What labels are; when not given, several where they are lists (or `columns.labels` or `label_separator` say so),
+    and else one, also where it looks like a number. Numbers to predict must be said to be: regression."""
+
+    label_separator: str | None = Field(None, min_length=1)
+    """What stands between the labels of a text that may have several."""
+
     def splits(self) -> dict[str, Path]:
         """The files that are given, by split."""
         given = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -87,6 +105,13 @@ class _OwnFiles(Config):
         names = self.label_names or []
         if len(set(names)) != len(names):
             raise _mistake("label_names has a name twice")
+        several = self.columns.labels is not None or self.label_separator is not None
+        if several and self.problem_type not in (None, "multi_label_classification"):
+            raise _mistake(f"columns.labels and label_separator give a text several labels, not {self.problem_type}")
+        if self.columns.labels is not None and (self.label_separator or self.label_names):
+            raise _mistake("with columns.labels there is no label_separator and no label_names")
+        if self.problem_type == "regression" and self.label_names:
+            raise _mistake("label_names has no meaning for regression")
         return self
 
 
@@ -124,7 +149,8 @@ class TsvSource(_DelimitedSource):
 class _NamedColumnsSource(_OwnFiles):
     @model_validator(mode="after")
     def _columns_have_names(self) -> "_NamedColumnsSource":
-        if any(isinstance(column, int) for column in self.columns.model_dump().values()):
+        names = [*self.columns.model_dump(exclude={"labels"}).values(), *(self.columns.labels or {})]
+        if any(isinstance(column, int) for column in names):
             raise _mistake("columns of this format go by name, not by number")
         return self
 
@@ -143,6 +169,76 @@ class ParquetSource(_NamedColumnsSource):
     """Says what kind of files these are."""
 
 
+class TokenColumns(Config):
+    """Which columns of a CoNLL file hold what, by number from 1."""
+
+    token: int = Field(1, ge=1)
+    """The tokens."""
+
+    tag: int | None = Field(None, ge=1)
+    """The tags; the last column when not given."""
+
+
+class _TaggedFiles(Config):
+    train: Path = runtime(...)
+    """The sentences to train on."""
+
+    validation: Path | None = runtime(None)
+    """The sentences to choose the best model by; without it `validation_percentage` of `train` is cut off."""
+
+    test: Path | None = runtime(None)
+    """The sentences to report on."""
+
+    scheme: Literal["iob1", "bio", "bioes", "bmes"] | None = None
+    """How the tags write entities; found out when not given."""
+
+    repair_tags: bool = False
+    """Read tags that break their scheme leniently, as conlleval does, and count them, instead of refusing them."""
+
+    def splits(self) -> dict[str, Path]:
+        """The files that are given, by split."""
+        given = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: path.expanduser() for split, path in given.items() if path is not None}
+
+    def identity(self) -> dict[str, Any]:
+        """Which file is which split decides the result, though where they lie does not."""
+        return {**super().identity(), "files": {split: path.name for split, path in self.splits().items()}}
+
+    def reading(self) -> dict[str, Any]:
+        """What the reader of this format must know besides."""
+        return {"scheme": self.scheme, "repair_tags": self.repair_tags}
+
+
+class ConllSource(_TaggedFiles):
+    """Column files of tagged tokens, a blank line after each sentence; gzip where the name ends in .gz."""
+
+    format: Literal["conll"]
+    """Says what kind of files these are."""
+
+    columns: TokenColumns = TokenColumns()
+    """The columns that hold token and tag."""
+
+
+class TaggedColumnNames(Config):
+    """Which fields hold what."""
+
+    tokens: str = "tokens"
+    """The list of tokens."""
+
+    tags: str = "tags"
+    """The list of their tags."""
+
+
+class TaggedJsonlSource(_TaggedFiles):
+    """Files with one JSON object a line, of tokens and their tags."""
+
+    format: Literal["tagged_jsonl"]
+    """Says what kind of files these are."""
+
+    columns: TaggedColumnNames = TaggedColumnNames()
+    """The fields that hold tokens and tags."""
+
+
 def _kind(source: Any) -> str | None:
     """The tag of a source: its format, or `known` for a set with a name."""
     if isinstance(source, dict):
@@ -155,11 +251,13 @@ Source = Annotated[
     | Annotated[CsvSource, Tag("csv")]
     | Annotated[TsvSource, Tag("tsv")]
     | Annotated[JsonlSource, Tag("jsonl")]
-    | Annotated[ParquetSource, Tag("parquet")],
+    | Annotated[ParquetSource, Tag("parquet")]
+    | Annotated[ConllSource, Tag("conll")]
+    | Annotated[TaggedJsonlSource, Tag("tagged_jsonl")],
     Discriminator(
         _kind,
         custom_error_type="source_kind",
-        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl or parquet",
+        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll or tagged_jsonl",
     ),
 ]
 
@@ -230,7 +328,6 @@ def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
 
 def _read(config: TaskDataConfig) -> Any:
     """The rows of every split, by the reader of their kind."""
-    from bertkit.data import tasks
     from bertkit.data.task_catalogue import known_set
 
     source = config.source
@@ -238,14 +335,13 @@ def _read(config: TaskDataConfig) -> Any:
         known = known_set(source.dataset)
         data_dir = config.data_dir.expanduser() if config.data_dir else None
         return _reader(known.kind).read_known(known.name, data_dir=data_dir, max_bad_rows=config.max_bad_rows)
-    return tasks.read_files(
-        source.splits(),
-        format=source.format,
-        columns=source.columns.model_dump(exclude_none=True),
-        label_names=source.label_names,
-        max_bad_rows=config.max_bad_rows,
-        **source.reading(),
-    )
+    columns = source.columns.model_dump(exclude_none=True)
+    options = {"format": source.format, "columns": columns, "max_bad_rows": config.max_bad_rows, **source.reading()}
+    if isinstance(source, _TaggedFiles):
+        return _reader("tagging").read_files(source.splits(), **options)
+    names = ("label_names", "problem_type", "label_separator")
+    options |= {name: getattr(source, name) for name in names}
+    return _reader("classification").read_files(source.splits(), **options)
 
 
 def _reader(kind: str) -> Any:

@@ -3,8 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -58,6 +59,72 @@ class NonFinite:
     grad_norm: float
 
 
+class MicroBatch:
+    """A micro-batch of a step, to be passed through the network once or several times: gradients add up.
+
+    Every pass draws the same dropout, so that passes differ in nothing but what was changed between them.
+    """
+
+    def __init__(
+        self,
+        batch: dict[str, Tensor],
+        objective: nn.Module,
+        accelerator: Accelerator,
+        *,
+        denominators: dict[str, int],
+        factor: float,
+        last: bool,
+        draws: Callable[[str], int],
+    ) -> None:
+        self.batch = batch
+        self._objective, self._accelerator, self._draws = objective, accelerator, draws
+        self._denominators, self._factor, self._last = denominators, factor, last
+
+    def seed(self, purpose: str) -> None:
+        """Set torch's generator for draws of one purpose, by (seed, step, micro-batch)."""
+        torch.manual_seed(self._draws(purpose))
+
+    def backward(self, weight: float = 1.0, *, more: bool = False) -> dict[str, Tensor]:
+        """Add `weight` times the loss's gradients to the parameters'; gives the objective's sums.
+
+        `more` says that another call follows. The last one of the step's last micro-batch exchanges the gradients.
+        """
+        self.seed("dropout")
+        alone = more or not self._last
+        with self._accelerator.no_sync(self._objective) if alone else nullcontext():
+            sums = self._objective(self.batch)
+            self._accelerator.backward(self._loss(sums) * (weight * self._factor))
+        return {name: value.detach() for name, value in sums.items()}
+
+    def gradient(self, wanted: Tensor) -> Tensor:
+        """The gradient of the loss in `wanted`, times a positive factor; those of the parameters stay as they are."""
+        self.seed("dropout")
+        # Below the data-parallel wrapper, which would wait for gradients of parameters.
+        inner = self._accelerator.unwrap_model(self._objective)
+        with self._accelerator.autocast():
+            loss = self._loss(inner(self.batch)) * self._factor
+        return torch.autograd.grad(loss, wanted)[0]
+
+    def _loss(self, sums: dict[str, Tensor]) -> Tensor:
+        # A loss that nothing counts towards is 0, and stays in: every process must reach the same parameters.
+        return torch.stack([sums[name] / max(count, 1) for name, count in self._denominators.items()]).sum()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the steps of a run do beside adding up gradients; by default nothing.
+
+    Around a step's gradients stand `around`, the first outermost: they may change weights before and gradients after.
+    `learn` passes a micro-batch through the network and gives its sums. `lr_factor` is a parameter's share of the
+    learning rate, by name; `after_update` follows each update.
+    """
+
+    around: tuple[Callable[[Position], AbstractContextManager[None]], ...] = ()
+    learn: Callable[[MicroBatch], dict[str, Tensor]] = MicroBatch.backward
+    lr_factor: Callable[[str], float] | None = None
+    after_update: Callable[[], None] | None = None
+
+
 def refuse(found: NonFinite) -> None:
     """Stop at a step that is not finite."""
     position = found.batch.position
@@ -81,6 +148,7 @@ def train_steps(
     stop: Callable[[], bool] = lambda: False,
     scaler: LossScaler | None = None,
     flops: Callable[[Arrays], float] = lambda arrays: 0.0,
+    recipe: Recipe = Recipe(),
 ) -> Iterator[StepResult]:
     """Take an optimizer step for each global batch and yield its result; `objective` is prepared by `accelerator`.
 
@@ -94,6 +162,7 @@ def train_steps(
         stop: whether this process was asked to stop; all processes hear of it in the same step's result.
         scaler: of the loss, in fp16; a gradient that overflows under it has the update left out.
         flops: the floating-point operations of a micro-batch.
+        recipe: its `around` and `learn`; the rest of it belongs to the optimizer.
 
     Raises:
         NumericError: by default, where a loss or the gradient is not finite; the weights are as before the step.
@@ -103,11 +172,16 @@ def train_steps(
         step = batch.position.step
         rate = learning_rate(step)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("lr_factor", 1.0)
         objective.train()
         optimizer.zero_grad(set_to_none=True)
         denominators, padded_tokens = _add_up_counts(batch, accelerator)
-        sums = _accumulate(objective, batch, denominators, accelerator, seed=seed, scaler=scaler)
+        with ExitStack() as changes:
+            for change in recipe.around:
+                changes.enter_context(change(batch.position))
+            sums = _accumulate(
+                objective, batch, denominators, accelerator, seed=seed, scaler=scaler, learn=recipe.learn
+            )
         grad_norm = float(nn.utils.clip_grad_norm_(objective.parameters(), max_grad_norm))
         totals = add_up(sums, accelerator, stop=float(stop()))
         asked_to_stop = totals.pop("stop") > 0
@@ -149,23 +223,30 @@ def _accumulate(
     *,
     seed: int,
     scaler: LossScaler | None,
+    learn: Callable[[MicroBatch], dict[str, Tensor]],
 ) -> list[dict[str, Tensor]]:
     """Add this process's gradients of a global batch; the last micro-batch exchanges them."""
+    # Gradients are averaged over processes where a sum is wanted.
+    factor = accelerator.num_processes * (scaler.factor if scaler else 1.0)
     collected = []
     for i, (number, arrays) in enumerate(batch.micro_batches):
-        last = i == len(batch.micro_batches) - 1
-        torch.manual_seed(keyed.key(seed, f"dropout {number}", batch.position.step) >> 1)
-        with nullcontext() if last else accelerator.no_sync(objective):
-            sums = objective(to_tensors(arrays, accelerator.device))
-            # A loss that nothing counts towards is 0, and stays in: every process must reach the same parameters.
-            parts = [sums[name] / max(count, 1) for name, count in denominators.items()]
-            # Gradients are averaged over processes where a sum is wanted.
-            factor = accelerator.num_processes * (scaler.factor if scaler else 1.0)
-            accelerator.backward(torch.stack(parts).sum() * factor)
-        collected.append({name: value.detach() for name, value in sums.items()})
+        micro_batch = MicroBatch(
+            to_tensors(arrays, accelerator.device),
+            objective,
+            accelerator,
+            denominators=denominators,
+            factor=factor,
+            last=i == len(batch.micro_batches) - 1,
+            draws=partial(_draws, seed, batch.position.step, number),
+        )
+        collected.append(learn(micro_batch))
     if scaler is not None:
         scaler.unscale(objective.parameters())
     return collected
+
+
+def _draws(seed: int, step: int, micro_batch: int, purpose: str) -> int:
+    return keyed.key(seed, f"{purpose} {micro_batch}", step) >> 1
 
 
 def _add_up_counts(batch: GlobalBatch, accelerator: Accelerator) -> tuple[dict[str, int], int]:

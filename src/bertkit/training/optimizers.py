@@ -25,6 +25,7 @@ def make_optimizer(
     nesterov: bool = False,
     rho: float = 0.9,
     alpha: float = 0.99,
+    lr_factor: Callable[[str], float] | None = None,
 ) -> torch.optim.Optimizer:
     """The optimizer `name` over two groups of a model's parameters: matrices, which decay, and vectors, which do not.
 
@@ -39,6 +40,9 @@ def make_optimizer(
 
     `muon` takes the matrices of numbered layers, with updates scaled as large as AdamW's (Liu et al. 2025) so that its
     learning rates fit; embeddings, heads and vectors go to AdamW. It multiplies in bfloat16, slow on CPUs without it.
+
+    `lr_factor` gives a parameter's share of the learning rate, by name: groups are divided by it and carry it as
+    `lr_factor`, for the loop to heed.
     """
     plain: list[nn.Parameter] = []
     matrices: list[tuple[str, nn.Parameter]] = []
@@ -53,6 +57,9 @@ def make_optimizer(
         {"params": [parameter for _, parameter in matrices], "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
+    if lr_factor is not None:
+        name_of = {id(parameter): full for full, parameter in model.named_parameters()}
+        groups = [part for group in groups for part in _by_factor(group, lambda p: lr_factor(name_of[id(p)]))]
     lr = learning_rate
     match name:
         # The fused kernels read and write each number once, on CPUs too; adadelta and rmsprop have none.
@@ -76,13 +83,24 @@ def make_optimizer(
             if not hasattr(torch.optim, "Muon"):
                 raise HostError(f"torch {torch.__version__} has no Muon", remedy="Install torch 2.9 or newer.")
             hidden = {id(parameter) for full, parameter in matrices if _in_numbered_layer(full)}
-            other = [parameter for _, parameter in matrices if id(parameter) not in hidden]
-            groups[0]["params"] = other
-            inner = [parameter for _, parameter in matrices if id(parameter) in hidden]
+            inner = _part(groups, lambda parameter: id(parameter) in hidden)
+            other = _part(groups, lambda parameter: id(parameter) not in hidden)
             speed = 0.95 if momentum is None else momentum
-            return MuonAdamW(
-                [{"params": inner, "weight_decay": weight_decay}], groups, lr=lr, betas=betas, eps=eps, momentum=speed
-            )
+            return MuonAdamW(inner, other, lr=lr, betas=betas, eps=eps, momentum=speed)
+
+
+def _by_factor(group: dict[str, Any], factor: Callable[[nn.Parameter], float]) -> Groups:
+    """A group divided by its parameters' shares of the learning rate, largest first."""
+    found: dict[float, list[nn.Parameter]] = {}
+    for parameter in group["params"]:
+        found.setdefault(factor(parameter), []).append(parameter)
+    return [{**group, "params": found[share], "lr_factor": share} for share in sorted(found, reverse=True)]
+
+
+def _part(groups: Groups, chosen: Callable[[nn.Parameter], bool]) -> Groups:
+    """Groups with the chosen parameters alone; those left empty fall away."""
+    parts = [{**group, "params": [p for p in group["params"] if chosen(p)]} for group in groups]
+    return [part for part in parts if part["params"]]
 
 
 def _in_numbered_layer(name: str) -> bool:

@@ -17,7 +17,7 @@ from bertkit.data.task_catalogue import known_set, local_files
 from bertkit.data.task_examples import Tally, count_unlabelled
 from bertkit.errors import DataError
 
-Format = Literal["conll", "jsonl"]
+Format = Literal["conll", "tagged_jsonl"]
 
 
 @dataclass
@@ -92,7 +92,7 @@ def read_files(
     """A user's own files, one a split.
 
     Args:
-        columns: of `conll`, `token` and `tag`, numbers from 1; of `jsonl`, `tokens` and `tags`, names.
+        columns: of `conll`, `token` and `tag`, numbers from 1; of `tagged_jsonl`, `tokens` and `tags`, names.
 
     Raises:
         DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable sentences.

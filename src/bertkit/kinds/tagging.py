@@ -1,0 +1,175 @@
+"""A tag for each token: names of persons, places and other things in a sentence."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+
+from bertkit.data.encoded import EncodedRows
+from bertkit.data.tagging.encoding import EncodedTags, encode_sentences
+from bertkit.data.tagging.schemes import read_tags
+from bertkit.data.tagging.sentences import join_tokens
+from bertkit.errors import DataError
+from bertkit.evaluation.tagging import score, score_intervals
+from bertkit.kinds.base import Kind, Prediction, Row
+from bertkit.models import tagging as models
+from bertkit.models.crf import ChainScores
+from bertkit.training.prediction import Outputs
+
+# As most tagged corpora part words: runs of letters and digits with inner signs, else each sign by itself.
+_WORDS = re.compile(r"\w+(?:[-.'’&/]\w+)*|[^\w\s]")
+
+
+class Tagging(Kind):
+    """Tagging of sentences with BIO tags."""
+
+    name = "tagging"
+    task_keys = ("labels", "units")
+
+    def as_row(self, given: Any, number: int) -> Row:
+        """A string, whose tokens are found, or a mapping with `text` or with `tokens`."""
+        if isinstance(given, Mapping) and "tokens" in given:
+            tokens = given["tokens"]
+            if not isinstance(tokens, list) or not tokens or not all(isinstance(t, str) and t for t in tokens):
+                raise DataError(f"input {number}: tokens is not a list of strings", remedy="Give one string a token.")
+            text, starts, ends = join_tokens(tokens)
+            return {"id": str(number), **given, "text": text, "starts": starts, "ends": ends}
+        row = super().as_row(given, number)
+        spans = self._token_places(row["text"])
+        return {
+            **row,
+            "tokens": [row["text"][start:end] for start, end in spans],
+            "starts": [start for start, _ in spans],
+            "ends": [end for _, end in spans],
+        }
+
+    def _token_places(self, text: str) -> list[tuple[int, int]]:
+        if self.task.get("units") == "characters":
+            return [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
+        return [place for found in _WORDS.finditer(text) for place in _single_wide(text, *found.span())]
+
+    def encode(self, folder: Path, rows: Sequence[Row]) -> EncodedTags:
+        ids = {label: i for i, label in enumerate(self.task["labels"])}
+        labelled = bool(rows) and "tags" in rows[0]
+        return encode_sentences(
+            folder,
+            [row["tokens"] for row in rows],
+            [[ids[tag] for tag in row["tags"]] for row in rows] if labelled else None,
+            max_seq_length=self.settings["max_seq_length"],
+            stride=self.settings["stride"],
+        )
+
+    def new_objective(
+        self,
+        start: Path,
+        *,
+        init: Literal["pretrained", "random"],
+        dropout: float | None,
+        seed: int,
+        reinit_layers: int | None,
+        loss: Mapping[str, Any],
+    ) -> models.TaggingLoss:
+        model = models.new_tagger(
+            start,
+            self.task["labels"],
+            head=self.settings["head"],
+            constrained=self.settings["constrained"],
+            init=init,
+            dropout=dropout,
+            seed=seed,
+            reinit_layers=reinit_layers,
+        )
+        return models.tagging_loss(model, self.settings, loss)
+
+    def load_objective(self, folder: Path) -> models.TaggingLoss:
+        return models.tagging_loss(models.load_tagger(folder), self.settings, {})
+
+    def summarise(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {"loss": sums["loss"] / sums["count"], "accuracy": sums["correct"] / sums["count"]}
+
+    def predictions(self, outputs: Sequence[Outputs], encoded: EncodedRows, rows: Sequence[Row]) -> list[Prediction]:
+        """Lines with `tokens`, `gold` tags where known, `predicted` tags, and `entities`.
+
+        An entity has `type`, `start` and `end` (characters of `text`), `text`, and `score`, the least probability of its
+        tags.
+        """
+        labels = self.task["labels"]
+        parts: dict[int, list[tuple[Outputs, int]]] = defaultdict(list)
+        for output, window in zip(outputs, cast(EncodedTags, encoded).windows, strict=True):
+            parts[window.sentence].append((output, window.last - window.first))
+        lines = []
+        for number, row in enumerate(rows):
+            tags, scores = self._joined(parts[number])
+            lines.append(
+                {
+                    "id": row["id"],
+                    "tokens": row["tokens"],
+                    **({"gold": row["tags"]} if "tags" in row else {}),
+                    "predicted": [labels[tag] for tag in tags],
+                    "entities": _entities([labels[tag] for tag in tags], scores, row),
+                }
+            )
+        return lines
+
+    def _joined(self, parts: list[tuple[Outputs, int]]) -> tuple[list[int], list[float]]:
+        """The tags of a sentence and their probabilities; windows are decoded together, so that seams are valid too."""
+        if not parts:
+            return [], []
+        probabilities = np.concatenate([output["probabilities"][:size] for output, size in parts])
+        if len(parts) == 1:
+            tags = parts[0][0]["tags"][: len(probabilities)].astype(np.int64)
+        else:
+            chain = ChainScores(self.task["labels"], learnt=False, constrained=self.settings["constrained"])
+            emissions = torch.from_numpy(probabilities).clamp_min(1e-12).log()[None]
+            tags = chain.decode(emissions, torch.ones(emissions.shape[:2], dtype=torch.bool))[0].numpy()
+        return tags.tolist(), probabilities[np.arange(len(tags)), tags].tolist()
+
+    def score(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
+        return score(predictions)
+
+    def score_intervals(self, predictions: Sequence[Prediction], *, count: int) -> dict[str, list[float] | None]:
+        return score_intervals(predictions, count=count)
+
+    def counts(self, encoded: EncodedRows) -> dict[str, int]:
+        tags = cast(EncodedTags, encoded)
+        return {"windows": len(tags.windows), "cut_tokens": tags.cut, "tokens_without_pieces": tags.without_pieces}
+
+    def notes(self, counts: Mapping[str, int], rows: int) -> list[str]:
+        if counts["windows"] == rows:
+            return []
+        return [f"{rows} sentences were read in {counts['windows']} windows; every token is scored."]
+
+
+def _single_wide(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """A match, with East Asian characters each by itself."""
+    if text[start:end].isascii():
+        return [(start, end)]
+    places: list[tuple[int, int]] = []
+    for i in range(start, end):
+        wide = unicodedata.east_asian_width(text[i]) in ("W", "F")
+        if wide or not places or places[-1][1] != i or unicodedata.east_asian_width(text[i - 1]) in ("W", "F"):
+            places.append((i, i + 1))
+        else:
+            places[-1] = (places[-1][0], i + 1)
+    return places
+
+
+def _entities(tags: list[str], scores: list[float], row: Row) -> list[dict[str, Any]]:
+    found = []
+    for entity in read_tags(tags, "bio").entities:
+        start, end = row["starts"][entity.start], row["ends"][entity.end - 1]
+        found.append(
+            {
+                "type": entity.type,
+                "start": start,
+                "end": end,
+                "text": row["text"][start:end],
+                "score": min(scores[entity.start : entity.end]),
+            }
+        )
+    return found

@@ -1,0 +1,124 @@
+"""BERT with a tag for each token: a softmax or a CRF over the states of the tokens' pieces."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import BertConfig, BertForTokenClassification
+
+from bertkit.models import bert
+from bertkit.models.crf import ChainScores
+from bertkit.models.objective import Batch, Sums, TaskObjective
+
+IGNORED = -100
+
+
+class BertTagger(BertForTokenClassification):  # type: ignore[misc]  # transformers is untyped
+    """A `BertForTokenClassification` that may hold a CRF; its folder loads as one without, which leaves the CRF out."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        labels = [config.id2label[i] for i in range(config.num_labels)]
+        learnt = getattr(config, "tagging_head", "softmax") == "crf"
+        self.crf = ChainScores(labels, learnt=learnt, constrained=getattr(config, "tagging_constrained", True))
+
+    def _init_weights(self, module: Any) -> None:
+        """Also called for what a folder lacks, whose memory holds anything until then."""
+        if isinstance(module, ChainScores):
+            module.reset_parameters()
+        else:
+            super()._init_weights(module)
+
+
+class TaggingLoss(TaskObjective):
+    """Loss and tags of a `BertTagger`: cross-entropy of each token, or the CRF's likelihood of each window."""
+
+    def __init__(self, model: BertTagger, *, pooling: Literal["first", "mean"], label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.model = bert.quickened(model)
+        self._pooling, self._smoothing = pooling, label_smoothing
+        self._learnt = model.crf.learnt
+
+    def outputs(self, batch: Batch) -> dict[str, Tensor]:
+        """`logits` (rows, tokens, labels); in evaluation also `probabilities` of that shape and `tags` (rows, tokens)."""
+        states = self.model.bert(
+            input_ids=batch["input_ids"],
+            token_type_ids=batch["token_type_ids"],
+            attention_mask=batch.get("attention_mask"),
+        ).last_hidden_state
+        pooled = pool_pieces(states, batch["word_begins"], batch["word_ends"], self._pooling)
+        logits = self.model.classifier(self.model.dropout(pooled)).float()
+        if self.training:
+            return {"logits": logits}
+        crf, mask = self.model.crf, _mask(batch)
+        scores = logits if self._learnt else logits.log_softmax(-1)
+        probabilities = crf.marginals(scores, mask) if self._learnt else scores.exp()
+        return {"logits": logits, "probabilities": probabilities, "tags": crf.decode(scores, mask)}
+
+    def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:
+        """`loss`, `correct` and `count` over tokens; `correct` before any constraint."""
+        logits, labels = outputs["logits"], batch["labels"]
+        known = labels != IGNORED
+        if self._learnt:
+            loss = -self.model.crf.log_likelihood(logits, labels, _mask(batch)).sum()
+        else:
+            loss = functional.cross_entropy(
+                logits[known], labels[known], reduction="sum", label_smoothing=self._smoothing
+            )
+        return {"loss": loss, "correct": (logits.argmax(-1) == labels)[known].sum(), "count": known.sum()}
+
+
+def _mask(batch: Batch) -> Tensor:
+    """True at tokens. A token's pieces begin after [CLS], so a place of padding is known by its beginning, 0."""
+    return batch["word_begins"] > 0
+
+
+def pool_pieces(states: Tensor, begins: Tensor, ends: Tensor, pooling: Literal["first", "mean"]) -> Tensor:
+    """The states of tokens, (rows, tokens, hidden), from those of pieces: of the first, or the mean of all."""
+    rows = torch.arange(len(states), device=states.device)[:, None]
+    if pooling == "first":
+        picked: Tensor = states[rows, begins]
+        return picked
+    sums = functional.pad(states.float().cumsum(1), (0, 0, 1, 0))
+    mean = (sums[rows, ends] - sums[rows, begins]) / (ends - begins)[..., None]
+    return mean.to(states.dtype)
+
+
+def new_tagger(
+    folder: Path,
+    labels: list[str],
+    *,
+    head: Literal["softmax", "crf"],
+    constrained: bool,
+    init: Literal["pretrained", "random"],
+    dropout: float | None,
+    seed: int,
+    reinit_layers: int | None,
+) -> BertTagger:
+    """A tagger over BIO `labels` from the BERT in `folder`; see `bert.new_head`."""
+    values = {"tagging_head": head, "tagging_constrained": constrained}
+    model: BertTagger = bert.new_head(
+        BertTagger,
+        folder,
+        bert.label_names(labels) | values,
+        new=("classifier.", "crf."),
+        init=init,
+        dropout=dropout,
+        seed=seed,
+        reinit_layers=reinit_layers,
+    )
+    return model
+
+
+def load_tagger(folder: Path) -> BertTagger:
+    """A fine-tuned tagger, complete."""
+    model: BertTagger = bert.load_head(BertTagger, folder)
+    return model
+
+
+def tagging_loss(model: BertTagger, settings: Mapping[str, Any], loss: Mapping[str, Any]) -> TaggingLoss:
+    """The objective of a tagger as finetune's blocks `tagging` and `loss` have it."""
+    return TaggingLoss(model, pooling=settings["pooling"], label_smoothing=loss.get("label_smoothing") or 0.0)
