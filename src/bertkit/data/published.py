@@ -64,5 +64,11 @@ class KnownSet:
     test_percentage: int = 0
     kind: str = "classification"
     citation: str = ""
+    folder: str = ""
+    """Where its files lie below DIR, if not in DIR/NAME."""
+    bad_rows: int = 0
+    """How many of its published rows are known to be unusable; they are dropped and counted."""
+    scorer: str = ""
+    """Of spans: whose definition of exact match and F1 holds."""
     problem_type: ProblemType = "single_label_classification"
     part: PartialCopy | None = None

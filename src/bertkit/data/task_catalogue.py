@@ -4,10 +4,11 @@ from pathlib import Path
 
 from bertkit.data import classification_sets
 from bertkit.data.published import KnownSet, PartialCopy, PublishedFile
+from bertkit.data.spans import catalogue as spans
 from bertkit.data.tagging import catalogue as tagging
 from bertkit.errors import ConfigError, DataError, did_you_mean
 
-KNOWN: dict[str, KnownSet] = {known.name: known for known in (*classification_sets.SETS, *tagging.SETS)}
+KNOWN: dict[str, KnownSet] = {known.name: known for known in (*classification_sets.SETS, *tagging.SETS, *spans.SETS)}
 
 
 def known_set(name: str) -> KnownSet:
@@ -30,7 +31,7 @@ def local_files(known: KnownSet, data_dir: Path) -> dict[str, list[tuple[Publish
     Raises:
         DataError: the directory or one of the files is not there.
     """
-    folder = data_dir / known.name
+    folder = data_dir / (known.folder or known.name)
     if not folder.is_dir():
         if data_dir.name == known.name:
             remedy = f"Give the directory above it: --data-dir {data_dir.parent}."

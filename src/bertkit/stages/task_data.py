@@ -62,7 +62,7 @@ class ColumnNames(Config):
         return {role: column for role, column in super().identity().items() if column is not None}
 
 
-class _OwnFiles(Config):
+class _Files(Config):
     """A user's own files, one a split. Their names and content decide, not where they lie."""
 
     train: Path = runtime(...)
@@ -74,6 +74,21 @@ class _OwnFiles(Config):
     test: Path | None = runtime(None)
     """The rows to report on."""
 
+    def splits(self) -> dict[str, Path]:
+        """The files that are given, by split."""
+        given = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: path.expanduser() for split, path in given.items() if path is not None}
+
+    def identity(self) -> dict[str, Any]:
+        """Which file is which split decides the result, though where they lie does not."""
+        return {**super().identity(), "files": {split: path.name for split, path in self.splits().items()}}
+
+    def reading(self) -> dict[str, Any]:
+        """What the reader of this format must know besides."""
+        return {}
+
+
+class _OwnFiles(_Files):
     columns: ColumnNames = ColumnNames()
     """The columns that hold text and label."""
 
@@ -86,19 +101,6 @@ class _OwnFiles(Config):
 
     label_separator: str | None = Field(None, min_length=1)
     """What stands between the labels of a text that may have several."""
-
-    def splits(self) -> dict[str, Path]:
-        """The files that are given, by split."""
-        given = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {split: path.expanduser() for split, path in given.items() if path is not None}
-
-    def reading(self) -> dict[str, Any]:
-        """What the reader of this format must know besides."""
-        return {}
-
-    def identity(self) -> dict[str, Any]:
-        """Which file is which split decides the result, though where they lie does not."""
-        return {**super().identity(), "files": {split: path.name for split, path in self.splits().items()}}
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "_OwnFiles":
@@ -172,37 +174,36 @@ class ParquetSource(_NamedColumnsSource):
 class TokenColumns(Config):
     """Which columns of a CoNLL file hold what, by number from 1."""
 
-    token: int = Field(1, ge=1)
+    token: Annotated[int, Field(ge=1)] = 1
     """The tokens."""
 
-    tag: int | None = Field(None, ge=1)
+    tag: Annotated[int, Field(ge=1)] | None = None
     """The tags; the last column when not given."""
 
 
-class _TaggedFiles(Config):
-    train: Path = runtime(...)
-    """The sentences to train on."""
+class SquadSource(_Files):
+    """Files laid out like SQuAD's, 1.1 or 2.0."""
 
-    validation: Path | None = runtime(None)
-    """The sentences to choose the best model by; without it `validation_percentage` of `train` is cut off."""
+    format: Literal["squad"]
+    """Says what kind of files these are."""
 
-    test: Path | None = runtime(None)
-    """The sentences to report on."""
+    repair_answers: bool = False
+    """Move answers that are not at their offset to their nearest occurrence, and count them, instead of refusing them."""
 
+    scorer: Literal["squad", "squad_v2", "cmrc"] | None = None
+    """Whose exact match and F1 hold; by default squad_v2 where a question has no answer, else squad. cmrc is for Chinese."""
+
+    def reading(self) -> dict[str, Any]:
+        """What the reader of this format must know besides."""
+        return {"repair_answers": self.repair_answers, "scorer": self.scorer}
+
+
+class _TaggedFiles(_Files):
     scheme: Literal["iob1", "bio", "bioes", "bmes"] | None = None
     """How the tags write entities; found out when not given."""
 
     repair_tags: bool = False
     """Read tags that break their scheme leniently, as conlleval does, and count them, instead of refusing them."""
-
-    def splits(self) -> dict[str, Path]:
-        """The files that are given, by split."""
-        given = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {split: path.expanduser() for split, path in given.items() if path is not None}
-
-    def identity(self) -> dict[str, Any]:
-        """Which file is which split decides the result, though where they lie does not."""
-        return {**super().identity(), "files": {split: path.name for split, path in self.splits().items()}}
 
     def reading(self) -> dict[str, Any]:
         """What the reader of this format must know besides."""
@@ -220,13 +221,27 @@ class ConllSource(_TaggedFiles):
 
 
 class TaggedColumnNames(Config):
-    """Which fields hold what."""
+    """Which fields hold what: tokens and tags, or text and label."""
 
     tokens: str = "tokens"
     """The list of tokens."""
 
     tags: str = "tags"
     """The list of their tags."""
+
+    text: str | None = None
+    """The text, where entities are given by their places; its characters are the tokens."""
+
+    label: str | None = None
+    """The entities of the text: `{"TYPE": {"MENTION": [[start, end], ...]}}`, the end included."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "TaggedColumnNames":
+        if (self.text is None) != (self.label is None):
+            raise _mistake("text and label go together: the text, and its entities by their places")
+        if self.text is not None and {"tokens", "tags"} & self.model_fields_set:
+            raise _mistake("either tokens and tags, or text and label")
+        return self
 
 
 class TaggedJsonlSource(_TaggedFiles):
@@ -253,11 +268,12 @@ Source = Annotated[
     | Annotated[JsonlSource, Tag("jsonl")]
     | Annotated[ParquetSource, Tag("parquet")]
     | Annotated[ConllSource, Tag("conll")]
-    | Annotated[TaggedJsonlSource, Tag("tagged_jsonl")],
+    | Annotated[TaggedJsonlSource, Tag("tagged_jsonl")]
+    | Annotated[SquadSource, Tag("squad")],
     Discriminator(
         _kind,
         custom_error_type="source_kind",
-        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll or tagged_jsonl",
+        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll, tagged_jsonl or squad",
     ),
 ]
 
@@ -312,7 +328,7 @@ def _known_files(name: str, data_dir: Path | None) -> list[Path]:
     return [path for files in local_files(known_set(name), data_dir.expanduser()).values() for _, path in files]
 
 
-@stage("task_data", version=1, input_files=_input_files)
+@stage("task_data", version=2, input_files=_input_files)
 def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
     """Labelled texts in checked splits, every dropped row counted."""
     data = _read(config)
@@ -335,8 +351,10 @@ def _read(config: TaskDataConfig) -> Any:
         known = known_set(source.dataset)
         data_dir = config.data_dir.expanduser() if config.data_dir else None
         return _reader(known.kind).read_known(known.name, data_dir=data_dir, max_bad_rows=config.max_bad_rows)
-    columns = source.columns.model_dump(exclude_none=True)
-    options = {"format": source.format, "columns": columns, "max_bad_rows": config.max_bad_rows, **source.reading()}
+    options = {"max_bad_rows": config.max_bad_rows, **source.reading()}
+    if isinstance(source, SquadSource):
+        return _reader("spans").read_files(source.splits(), **options)
+    options |= {"format": source.format, "columns": source.columns.model_dump(exclude_none=True)}
     if isinstance(source, _TaggedFiles):
         return _reader("tagging").read_files(source.splits(), **options)
     names = ("label_names", "problem_type", "label_separator")
@@ -348,4 +366,10 @@ def _reader(kind: str) -> Any:
     """The module that reads sets of a kind: `read_known`, and `read_files` for a user's own."""
     from importlib import import_module
 
-    return import_module({"classification": "bertkit.data.tasks", "tagging": "bertkit.data.tagging.task"}[kind])
+    return import_module(
+        {
+            "classification": "bertkit.data.tasks",
+            "tagging": "bertkit.data.tagging.task",
+            "spans": "bertkit.data.spans.task",
+        }[kind]
+    )
