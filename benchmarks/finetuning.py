@@ -221,7 +221,7 @@ def peer_turn(options: argparse.Namespace, name: str, seed: int, out: Path, side
         return {"sequences_per_second": case.batch * len(seconds[WARM_UP:]) / sum(seconds[WARM_UP:])}
     split = "test" if task["counts"].get("test") else "validation"
     rows = data.rows(split)
-    kind = kind_of(task, {"max_seq_length": case.length}, where=str(data.path))
+    kind = kind_of(task, {}, where=str(data.path))
     metric, lines = task["primary"], peer.predict(trainer, rows)
     print(f"{side}: {time.perf_counter() - started:.0f} s in all", file=sys.stderr)
     return {"score": kind.score(lines)["metrics"][metric], "metric": metric, "seconds": sum(seconds)}

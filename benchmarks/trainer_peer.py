@@ -161,13 +161,14 @@ class TaggingPeer(Peer):
     def model(self) -> Any:
         return AutoModelForTokenClassification.from_pretrained(self.start, num_labels=len(self.ids))
 
-    def decode(self, output: Any, encoded: list[Row], rows: list[Row]) -> list[list[str]]:
-        tags = []
+    def decode(self, output: Any, encoded: list[Row], rows: list[Row]) -> list[Row]:
+        lines = []
         for logits, one, row in zip(output, encoded, rows, strict=True):
             kept = np.array(one["labels"]) != -100
             said = [self.task["labels"][i] for i in logits[: len(kept)][kept].argmax(-1)]
-            tags.append(said + ["O"] * (len(row["tags"]) - len(said)))
-        return tags
+            said += ["O"] * (len(row["tags"]) - len(said))
+            lines.append({"id": row["id"], "tokens": row["tokens"], "gold": row["tags"], "predicted": said})
+        return lines
 
 
 class SpansPeer(Peer):
@@ -212,7 +213,7 @@ class SpansPeer(Peer):
     def model(self) -> Any:
         return AutoModelForQuestionAnswering.from_pretrained(self.start)
 
-    def decode(self, output: Any, encoded: list[Row], rows: list[Row]) -> list[str]:
+    def decode(self, output: Any, encoded: list[Row], rows: list[Row]) -> list[Row]:
         best: dict[int, tuple[float, str]] = defaultdict(lambda: (-1e9, ""))
         for starts, ends, (number, offsets) in zip(output[0], output[1], self.windows, strict=True):
             for i in np.argsort(starts)[-20:]:
@@ -221,7 +222,15 @@ class SpansPeer(Peer):
                     if inside and i <= j < i + 30 and starts[i] + ends[j] > best[number][0]:
                         text = rows[number]["context"][offsets[i][0] : offsets[j][1]]
                         best[number] = (float(starts[i] + ends[j]), text)
-        return [best[number][1] for number in range(len(rows))]
+        return [
+            {
+                "id": row["id"],
+                "gold": [answer["text"] for answer in row["answers"]],
+                "predicted": best[number][1],
+                "n_best": [{"text": best[number][1], "score": best[number][0]}],
+            }
+            for number, row in enumerate(rows)
+        ]
 
 
 PEERS = {"classification": ClassificationPeer, "tagging": TaggingPeer, "spans": SpansPeer}

@@ -20,6 +20,7 @@ from bertkit.errors import BertkitError, ConfigError, StageError
 from bertkit.pipeline.graph import Node, Plan, explain, make_plan
 from bertkit.pipeline.runner import ERROR_FILE, latest, run
 from bertkit.pipeline.spec import find_home, preset_layer
+from bertkit.pipeline.summary import write_summaries
 from bertkit.stage import Group, Stage
 
 app = typer.Typer(
@@ -56,7 +57,29 @@ def run_command(
         _print_plan(nodes)
         return
     run(plan, nodes, wait=wait)
+    write_summaries(plan, [node.entry for node in nodes])
     _print_reports(plan, nodes)
+
+
+@app.command("sweep")
+def sweep_command(
+    sweep: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="What to vary, in which pipeline.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[key.path=value]...", help="Values laid over the sweep's.")
+    ] = None,
+    root: RootOption = Path("artifacts"),
+    out: Annotated[Path | None, typer.Option(help="Folder of the table; by default ROOT/sweeps/SWEEP.")] = None,
+    data_dir: DataDirOption = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that holds a directory.")] = False,
+) -> None:
+    """Search for values of a stage's config that do best on the validation split: trials that are done are kept."""
+    from bertkit.pipeline.sweep import read_sweep, search
+
+    folder = out or root / "sweeps" / sweep.stem
+    result = search(read_sweep(sweep, overrides or []), folder, root=root, data_dir=data_dir, wait=wait)
+    best = result["best"]
+    typer.echo(f"{result['metric']} {best['value']:.4f} with {' '.join(best['overrides'])}")
+    typer.echo(f"table: {folder / 'sweep.md'}")
 
 
 @app.command()
@@ -106,12 +129,22 @@ def verify(directory: Annotated[Path, typer.Argument(help="A finished directory.
 
 @app.command("inspect")
 def inspect_command(
-    path: Annotated[Path, typer.Argument(metavar="STORE", help="A folder that pretrain_data wrote.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE-OR-DIR", help="A file of labelled data, or what task_data or pretrain_data wrote."
+        ),
+    ],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[key.path=value]...", help="Values of pretrain's config.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[key.path=value]...", help="Of a file, values of source; of a store, of pretrain's config."
+        ),
     ] = None,
     config: Annotated[str | None, typer.Option(help="A preset of pretrain, or a YAML file.")] = None,
-    tokenizer: Annotated[Path | None, typer.Option(help="By default the one that the folder's manifest names.")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="To count tokens by; of a store by default the one that its manifest names.")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs to look at.")] = 2,
     max_sequences: Annotated[int, typer.Option(min=1, help="Sequences of each epoch to look at.")] = 100_000,
     max_duplicate_sentences: Annotated[
@@ -119,7 +152,14 @@ def inspect_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Audit what pretraining would be given: figures, and the laws they keep or break (exit code 4)."""
+    """Say what bertkit understands of labelled data; audit what pretraining would be given.
+
+    Labelled data: format, columns, labels, lengths, what would be cut, bad rows by line (exit code 2 where it cannot be
+    used). A store: figures, and the laws they keep or break (exit code 4).
+    """
+    if path.is_file() or (path / "task.json").is_file():
+        _inspect_task(path, overrides or [], tokenizer, as_json)
+        return
     from bertkit.stages import inspection
     from bertkit.stages.pretrain import PretrainConfig
 
@@ -141,6 +181,22 @@ def inspect_command(
             verdict = ("ok" if finding.holds else "BROKEN") if finding.law else ""
             typer.echo(f"{verdict:<7} {finding.name:<72} {finding.value!s:<10} {finding.law}".rstrip())
     inspection.refuse_broken(findings, path)
+
+
+def _inspect_task(path: Path, overrides: list[str], tokenizer: Path | None, as_json: bool) -> None:
+    from bertkit.stages import task_inspection
+
+    given = parse_overrides(item.removeprefix("source.") for item in overrides).data
+    if path.is_file():
+        found = task_inspection.inspect_file(path, given, tokenizer=tokenizer)
+    else:
+        found = task_inspection.inspect_folder(path, tokenizer=tokenizer)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        for line in task_inspection.as_text(found):
+            typer.echo(line)
+    task_inspection.refuse_unusable(found)
 
 
 @app.command()

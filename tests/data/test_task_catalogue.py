@@ -205,4 +205,87 @@ def test_every_set_says_what_it_is_under_which_terms():
     for known in KNOWN.values():
         assert known.title
         assert known.licence
-        assert len(set(known.labels)) == len(known.labels) >= 2
+        assert len(set(known.labels)) == len(known.labels)
+        if known.kind == "classification":
+            assert known.citation
+            assert (len(known.labels) >= 2) == (known.problem_type != "regression")
+
+
+def test_scores_of_stsb_are_numbers_and_its_test_file_has_ragged_rows():
+    need("stsb")
+    data = read_known("stsb", data_dir=DATA)
+    data.prepare(validation_percentage=0)
+    task = data.describe()
+    assert task["counts"] == task["read"] == {"train": 5_749, "validation": 1_500, "test": 1_379}
+    assert (task["problem_type"], task["primary"], task["labels"]) == ("regression", "spearmanr", [])
+    for split, mean in (("train", 2.701), ("validation", 2.364), ("test", 2.608)):
+        found = task["label_range"][split]
+        assert (found["min"], found["max"]) == (0.0, 5.0)
+        assert found["mean"] == pytest.approx(mean, abs=5e-4)
+    assert data.splits["test"][0].text == "A girl is styling her hair."
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "labels"),
+    [
+        ("qnli", 5_463, {"entailment": 2_702, "not_entailment": 2_761}),
+        ("lcqmc", 8_802 + 12_500, {"different": 4_400 + 6_250, "same": 4_402 + 6_250}),
+        ("atec", 39_346, {"different": 30_797, "same": 8_549}),
+    ],
+)
+def test_sets_that_are_cut_here_lose_nothing(name, counts, labels):
+    need(name)
+    data = read_known(name, data_dir=DATA)
+    data.prepare(validation_percentage=10)
+    task = data.describe()
+    assert list(task["counts"]) == ["train", "validation", "test"]
+    assert sum(task["counts"].values()) == sum(task["read"].values()) == counts
+    assert {label: sum(c[label] for c in task["label_counts"].values()) for label in task["labels"]} == labels
+    first = min((e for split in data.splits.values() for e in split), key=lambda e: int(e.id.split(":")[1]))
+    assert not first.text.startswith("\ufeff")
+
+
+def question_file(*rows):
+    return "".join("\t".join(row) + "\n" for row in rows).encode()
+
+
+def test_a_copy_without_its_training_file_is_used_and_says_so(tmp_path):
+    folder = tmp_path / "lcqmc"
+    folder.mkdir()
+    rows = [(f"问题{i}", f"问“{i}", str(i % 2)) for i in range(40)]
+    for name in ("dev.txt", "test.txt"):
+        (folder / name).write_bytes(question_file(*rows))
+    part = read_known("lcqmc", data_dir=tmp_path)
+    assert {split: len(rows) for split, rows in part.splits.items()} == {"train": 40, "test": 40}
+    assert "no train.txt" in part.describe()["source"]["note"]
+    (folder / "train.txt").write_bytes(question_file(*rows, ('"a', "b", "1")))
+    whole = read_known("lcqmc", data_dir=tmp_path)
+    assert {split: len(rows) for split, rows in whole.splits.items()} == {"train": 41, "validation": 40, "test": 40}
+    assert "note" not in whole.source
+    assert whole.splits["train"][-1].text == '"a'
+
+
+def test_a_set_that_is_nowhere_else_names_its_files():
+    with pytest.raises(HostError, match="not on the Hub") as caught:
+        read_known("atec")
+    assert "DIR/atec holds atec_nlp_sim_train.csv" in str(caught.value)
+
+
+def test_numbers_from_the_hub(monkeypatch):
+    features = {name: datasets.Value("string") for name in ("sentence1", "sentence2")}
+    features["label"] = datasets.Value("float32")
+
+    def split(*rows):
+        columns = dict(zip(features, map(list, zip(*rows, strict=True)), strict=True))
+        return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+    loaded = datasets.DatasetDict(
+        train=split(("a", "b", 2.5), ("c", "d", 0.0)),
+        validation=split(("e", "f", 5.0), ("g", "h", 1.0)),
+        test=split(("i", "j", -1.0)),
+    )
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: loaded)
+    data = read_known("stsb")
+    data.prepare(validation_percentage=0)
+    assert [e.label for e in data.splits["train"]] == [2.5, 0.0]
+    assert data.describe()["dropped"]["test"] == {"unlabelled": 1}

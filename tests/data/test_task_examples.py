@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.task_examples import Tally, read_examples
+from bertkit.data.task_labels import LabelRule
 from bertkit.errors import DataError
 
 
@@ -72,7 +73,7 @@ def test_where_has_the_file_name_alone_and_place_its_path():
         (row(label=""), "no label"),
         (row(label=None), "no label"),
         (row(label=float("nan")), "no label"),
-        (row(label=["a"]), "label is not text or a number"),
+        (row(label={"a": 1}), "label is not text or a number"),
         (BadRow(2, "broken quotes", DataError("bad", where="/somewhere/train.csv:2")), "broken quotes"),
     ],
 )
@@ -122,14 +123,14 @@ def test_rows_in_are_rows_kept_and_dropped(kinds, allowed):
 
 
 def test_label_names_by_name_and_by_number():
-    names = ["negative", "positive"]
-    assert [e.label for e in read(row(label="positive"), row(label=0), row(label="1.0"), label_names=names)] == [
+    rule = LabelRule(names=("negative", "positive"))
+    assert [e.label for e in read(row(label="positive"), row(label=0), row(label="1.0"), rule=rule)] == [
         "positive",
         "negative",
         "positive",
     ]
     # A label that is a name is that name, though it looks like a number.
-    assert read(row(label="1"), label_names=["1", "0"])[0].label == "1"
+    assert read(row(label="1"), rule=LabelRule(names=("1", "0")))[0].label == "1"
     for wrong in ("positiv", "2", "-1", "01"):
         with pytest.raises(DataError, match="not one of 'negative', 'positive'"):
-            read(row(label=wrong), label_names=names)
+            read(row(label=wrong), rule=rule)

@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertkit.data.task_examples import Example
-from bertkit.data.task_splits import as_columns, characters, check_splits, cut, label_order, overlap, sample
+from bertkit.data.task_splits import (
+    as_columns,
+    characters,
+    check_splits,
+    cut,
+    label_counts,
+    label_order,
+    label_range,
+    overlap,
+    problem_type,
+    sample,
+)
 from bertkit.errors import DataError
 
 
@@ -99,3 +110,37 @@ def test_pairs_are_told_apart_by_both_texts():
     assert counts == {"test_in_train": 0, "train_repeats": 1, "train_contradictions": 2}
     assert list(as_columns(rows)) == ["id", "text", "text_pair", "label", "where"]
     assert characters([pair("abc", "de", "x")]) == {"median": 5, "max": 5}
+
+
+def labelled(*labels, file="train.csv"):
+    return examples(*((f"text {i}", label) for i, label in enumerate(labels)), file=file)
+
+
+def test_what_labels_are_is_told_by_their_form_and_numbers_with_a_fraction_must_be_declared():
+    assert problem_type({"train": labelled("1", "2", "NA")}) == "single_label_classification"
+    assert problem_type({"train": labelled("1.5", "x")}) == "single_label_classification"
+    assert problem_type({"train": labelled(("a",), ())}) == "multi_label_classification"
+    with pytest.raises(DataError, match=r"problem_type=regression") as caught:
+        problem_type({"train": labelled("1", "2"), "test": labelled("3", "-0.5", file="test.csv")})
+    assert caught.value.where == "/data/test.csv:3"
+    with pytest.raises(DataError, match=r"the label is 'a', that of train.csv:2 is a list") as caught:
+        problem_type({"train": labelled(("a",), "a")})
+    assert caught.value.where == "/data/train.csv:3"
+
+
+def test_several_labels_are_counted_ordered_and_checked():
+    train = labelled(("10", "9"), (), ("9",))
+    assert label_order({"train": train}, None) == ["9", "10"]
+    assert label_counts(train, ["9", "10"]) == {"9": 2, "10": 1}
+    with pytest.raises(DataError, match=r"'8' of test does not occur in train"):
+        label_order({"train": train, "test": labelled(("9", "8"), file="test.csv")}, None)
+    with pytest.raises(DataError, match="must have a label, it has none"):
+        label_order({"train": labelled((), ())}, None)
+    with pytest.raises(DataError, match=r"all 2 rows of train have the label \['a', 'b'\]"):
+        check_splits({"train": labelled(("a", "b"), ("a", "b"))})
+
+
+def test_numbers_that_are_all_one_teach_nothing():
+    with pytest.raises(DataError, match=r"all 3 rows of test have the label 2\.5"):
+        check_splits({"train": labelled(1.0, 2.0), "test": labelled(2.5, 2.5, 2.5)})
+    assert label_range(labelled(1.0, 2.0, 6.0)) == {"min": 1.0, "mean": 3.0, "max": 6.0}

@@ -168,3 +168,18 @@ def test_an_interval_that_most_resamples_cannot_have_is_none():
     found = score_intervals(predictions, labels)
     assert found["roc_auc"] is None
     assert found["accuracy"] == [1.0, 1.0]
+
+
+@given(cases())
+@settings(max_examples=40, deadline=None)
+def test_f1_of_two_labels_is_that_of_the_last(case):
+    gold, rows, labels = case
+    predicted = rows.argmax(axis=1)
+    result = score(make(gold, rows, labels), labels)
+    if len(labels) != 2:
+        assert "f1" not in result["metrics"]
+    elif 1 in gold or 1 in predicted:
+        assert same(result["metrics"]["f1"], sk.f1_score(gold, predicted, pos_label=1))
+    else:
+        assert result["metrics"]["f1"] is None
+        assert result["undefined"]["f1"] == "'label 1' is neither gold nor predicted"

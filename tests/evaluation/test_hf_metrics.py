@@ -72,3 +72,28 @@ def test_mistakes_are_named(metrics):
         metrics.load("f1").compute(predictions=[0], references=[0], average="samples")
     with pytest.raises(DataError, match="outside 0 to 1"):
         metrics.load("log_loss").compute(predictions=[[0.5, 0.5]], references=[2])
+
+
+def test_metrics_of_numbers_and_of_several_labels(metrics):
+    import scipy.stats
+
+    gold, predicted = [1.0, 2.0, 2.0, 5.0], [1.5, 1.0, 3.0, 4.0]
+    for name, theirs in (("pearson", scipy.stats.pearsonr), ("spearmanr", scipy.stats.spearmanr)):
+        found = metrics.load(name).compute(predictions=predicted, references=gold)
+        assert found == {name: pytest.approx(theirs(gold, predicted)[0])}
+        assert metrics.load(name).compute(predictions=[1.0, 1.0], references=[1.0, 2.0]) == {name: None}
+    assert metrics.load("mse").compute(predictions=predicted, references=gold) == {"mse": pytest.approx(0.8125)}
+    with pytest.raises(DataError, match="NaN"):
+        metrics.load("mse").compute(predictions=[float("nan")], references=[1.0])
+
+    flags, guesses = [[1, 0, 1], [0, 1, 0], [1, 1, 0]], [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+    for average in ("micro", "macro", "samples"):
+        found = metrics.load("multilabel_f1").compute(predictions=guesses, references=flags, average=average)
+        assert found == {"f1": pytest.approx(sk.f1_score(flags, guesses, average=average, zero_division=0))}
+    for name, theirs in (("subset_accuracy", sk.accuracy_score), ("hamming_loss", sk.hamming_loss)):
+        found = metrics.load(name).compute(predictions=guesses, references=flags)
+        assert found == {name: pytest.approx(theirs(np.array(flags), np.array(guesses)))}
+    scores = [[0.9, 0.2, 0.4], [0.1, 0.8, 0.5], [0.3, 0.7, 0.6]]
+    assert metrics.load("average_precision").compute(predictions=scores, references=flags) == {
+        "average_precision": pytest.approx(sk.average_precision_score(flags, scores, average="macro"))
+    }

@@ -200,21 +200,28 @@ def test_divergence_of_several_labels_is_that_of_coins(logits: Tensor, several: 
     assert ours.item() == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_divergence_of_spans_is_the_mean_of_start_and_end_where_places_are_masked() -> None:
+def test_divergence_of_spans_is_over_places_that_can_be_answers() -> None:
+    """Of three windows of [CLS], question, context and padding; the answer of the last is not known."""
     generator = torch.Generator().manual_seed(5)
     one, two = (
-        {name: torch.randn(2, 5, generator=generator) for name in ("start_logits", "end_logits")} for _ in range(2)
+        {name: torch.randn(3, 8, generator=generator) for name in ("start_logits", "end_logits")} for _ in range(2)
     )
-    for output in (one, two):
-        for value in output.values():
-            value[:, 0] = -torch.inf
     one["start_logits"].requires_grad_()
-    ours = divergence({}, one, two)
-    p, q = ([softmax(o[name][:, 1:]) for name in ("start_logits", "end_logits")] for o in (one, two))
-    expected = sum(float((kl(a, b) + kl(b, a)).sum() / 2) for a, b in zip(p, q, strict=True)) / 2
+    batch = {"context_begins": torch.tensor([2, 3, 2]), "context_ends": torch.tensor([8, 5, 6])}
+    batch |= {f"{end}_positions": torch.tensor([0, 4, -100]) for end in ("start", "end")}
+    ours = divergence(batch, one, two)
+    expected = 0.0
+    for row, places in enumerate([[0, *range(2, 8)], [0, 3, 4]]):
+        for name in ("start_logits", "end_logits"):
+            p, q = softmax(one[name][row, places]), softmax(two[name][row, places])
+            expected += float(kl(p, q) + kl(q, p)) / 4
     assert ours.item() == pytest.approx(expected, rel=1e-4)
     ours.backward()
-    assert torch.isfinite(one["start_logits"].grad).all()
+    gradient = one["start_logits"].grad
+    assert gradient is not None
+    assert torch.isfinite(gradient).all()
+    assert gradient[2].abs().sum() == 0
+    assert (gradient[0] != 0).tolist() == [True, False, *[True] * 6]
 
 
 def test_divergence_of_numbers_is_refused() -> None:

@@ -21,18 +21,17 @@ from bertkit.training.recipes import make_recipe, with_r_drop
 
 PENALTIES = {"l1": 0.01, "l2_sp": 0.1, "input_noise": 0.1, "weight_noise": 0.05, "mixout": 0.3, "max_norm": 0.5}
 OFF = {**dict.fromkeys(PENALTIES, 0.0), "max_norm": None}
-LAYERS = {"learning_rate_decay": 0.5, "head_learning_rate": 0.1, "freeze_layers": 1, "unfreeze_steps": 1}
+LAYERS = {"learning_rate_decay": 0.5, "head_learning_rate": 0.1, "freeze_layers": None, "unfreeze_steps": 1}
 PLAIN = {"learning_rate_decay": 1.0, "head_learning_rate": None, "freeze_layers": None, "unfreeze_steps": None}
 MOVES = {"epsilon": 1.0, "alpha": 0.4, "steps": 2}
 RECIPES: dict[str, dict[str, Any]] = {
     "penalties": {"regularization": PENALTIES},
-    "layers": {"layers": LAYERS},
-    "r_drop": {"r_drop": 1.0},
-    **{method: {"adversarial": {"method": method, **MOVES}} for method in ("fgm", "pgd", "freelb")},
+    "fgm": {"adversarial": {"method": "fgm", **MOVES}},
+    "freelb": {"adversarial": {"method": "freelb", **MOVES}, "layers": PLAIN | {"freeze_layers": 1}},
     "all": {
         "regularization": PENALTIES,
         "adversarial": {"method": "pgd", **MOVES},
-        "layers": LAYERS | {"freeze_layers": None},
+        "layers": LAYERS,
         "r_drop": 1.0,
     },
 }

@@ -43,6 +43,12 @@ def test_a_launch_that_splits_the_model_is_refused(kind: DistributedType) -> Non
         processes._check_launch(kind)
 
 
+def test_fsdp_is_refused_where_accelerate_would_leave_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(HostError, match="distributed_type is FSDP"):
+        processes.make_accelerator("cpu", "no")
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")
 def test_compiling_keeps_the_names_and_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     module = nn.Sequential(nn.Linear(2, 2))

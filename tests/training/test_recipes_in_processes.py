@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-NAMES = ["penalties", "layers", "r_drop", "fgm", "pgd", "freelb", "all"]
+NAMES = ["penalties", "fgm", "freelb", "all"]
 
 
 @pytest.fixture(scope="module")

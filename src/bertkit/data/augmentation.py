@@ -67,7 +67,8 @@ class Augmentation:
             for on, function in ((self.swap, self._swap), (self.delete, self._delete), (self.synonyms, self._replace))
             if on
         ]
-        return _pick(operations, draws)(parts, words, draws)
+        changed: str = _pick(operations, draws)(parts, words, draws)
+        return changed
 
     def _swap(self, parts: Parts, words: list[int], draws: Draws) -> str:
         pieces, n = [piece for piece, _ in parts], len(words)
@@ -224,11 +225,12 @@ class AugmentedRows(EncodedRows):
             # Steps taken before this epoch decide whose turn its first batch is.
             shift = (turn - (at.step - start.step)) % turns
             own = -(-(following.step - at.step - shift) // turns)
-            epoch = self.of_epoch(at.epoch).batches(
-                batch_size, rows, seed=seed, rank=rank, world_size=world_size, start=at, turn=shift, turns=turns
-            )
-            for _ in range(own):
-                yield next(epoch)
+            if own > 0:
+                epoch = self.of_epoch(at.epoch).batches(
+                    batch_size, rows, seed=seed, rank=rank, world_size=world_size, start=at, turn=shift, turns=turns
+                )
+                for _ in range(own):
+                    yield next(epoch)
             at = following
 
 

@@ -16,6 +16,7 @@ from bertkit.text.wordpiece import load_encode
 
 Ints = NDArray[np.int64]
 Encode = Callable[[list[str]], list[list[int]]]
+Labels = Sequence[int] | NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class EncodedTexts(EncodedRows):
 
 
 def encode_texts(
-    texts: list[str], labels: NDArray[Any], encode: Encode, special: SpecialIds, *, max_seq_length: int
+    texts: list[str], labels: Labels, encode: Encode, special: SpecialIds, *, max_seq_length: int
 ) -> EncodedTexts:
     """Encode every text, keeping its first `max_seq_length - 2` tokens."""
     room = max_seq_length - 2
@@ -61,13 +62,13 @@ def encode_texts(
         for ids in encode(texts[start : start + 1024]):
             truncated += len(ids) > room
             rows.append(np.array([special.cls, *ids[:room], special.sep], dtype=np.int64))
-    return EncodedTexts(rows, labels, truncated, special.pad)
+    return EncodedTexts(rows, np.asarray(labels), truncated, special.pad)
 
 
 def encode_pairs(
     texts: list[str],
     pairs: list[str],
-    labels: NDArray[Any],
+    labels: Labels,
     encode: Encode,
     special: SpecialIds,
     *,
@@ -84,7 +85,7 @@ def encode_pairs(
                 a, b = _cut_longest_first(a, b, room)
             rows.append(np.array([special.cls, *a, special.sep, *b, special.sep], dtype=np.int64))
             second.append(len(a) + 2)
-    return EncodedTexts(rows, labels, truncated, special.pad, np.array(second, dtype=np.int64))
+    return EncodedTexts(rows, np.asarray(labels), truncated, special.pad, np.array(second, dtype=np.int64))
 
 
 def _cut_longest_first(a: list[int], b: list[int], room: int) -> tuple[list[int], list[int]]:
@@ -94,12 +95,8 @@ def _cut_longest_first(a: list[int], b: list[int], room: int) -> tuple[list[int]
     return (a[:shorter], b[:longer]) if len(a) <= len(b) else (a[:longer], b[:shorter])
 
 
-def encode_rows(
-    folder: Path, rows: list[dict[str, Any]], given: Sequence[Any] | NDArray[Any], *, max_seq_length: int
-) -> EncodedTexts:
-    """Encode a task's rows, `text` alone or with `text_pair`, with the tokenizer in a model's folder; `given` are their
-    labels as numbers."""
-    labels = np.asarray(given)
+def encode_rows(folder: Path, rows: list[dict[str, Any]], labels: Labels, *, max_seq_length: int) -> EncodedTexts:
+    """Encode a task's rows, `text` alone or with `text_pair`, with the tokenizer that lies in a model's folder."""
     vocabulary = read_vocabulary(folder)
     special, encode = SpecialIds(vocabulary.cls, vocabulary.sep, vocabulary.pad), load_encode(folder)
     texts = [row["text"] for row in rows]

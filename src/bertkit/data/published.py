@@ -68,6 +68,8 @@ class KnownSet:
     """Where its files lie below DIR, if not in DIR/NAME."""
     bad_rows: int = 0
     """How many of its published rows are known to be unusable; they are dropped and counted."""
+    wrong_offsets: bool = False
+    """Whether published answers are known not to stand where they say; they are moved and counted."""
     scorer: str = ""
     """Of spans: whose definition of exact match and F1 holds."""
     problem_type: ProblemType = "single_label_classification"

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +25,7 @@ class SplitData(ABC, Generic[T]):
     tallies: dict[str, Tally]
     source: dict[str, Any]
     primary: str
+    fold: tuple[int, int] | None = field(default=None, kw_only=True)
 
     def prepare(
         self,
@@ -62,6 +63,33 @@ class SplitData(ABC, Generic[T]):
         self.tallies[split] = Tally(read=len(taken))
         self.tallies["train"].read -= len(taken)
 
+    def hold_out(self, fold: int, folds: int) -> None:
+        """Put the rows of all splits together, cut them into `folds` parts, and make test the part `fold`, from 1.
+
+        Train is all others, so the parts of all folds hold every row once.
+
+        Raises:
+            DataError: there are fewer texts than folds.
+        """
+        items = [item for split in SPLITS for item in self.splits.get(split, [])]
+        numbers = cutting.fold_numbers(items, [self.stratum(item) for item in items], folds)
+        tallies = list(self.tallies.values())
+        self.fold = fold, folds
+        self.splits = {
+            "train": [item for item, number in zip(items, numbers, strict=True) if number != fold],
+            "test": [item for item, number in zip(items, numbers, strict=True) if number == fold],
+        }
+        held_out = len(self.splits["test"])
+        rest = Tally(read=sum(tally.read for tally in tallies) - held_out)
+        for tally in tallies:
+            rest.dropped.update(tally.dropped)
+            rest.changed.update(tally.changed)
+        self.tallies = {"train": rest, "test": Tally(read=held_out)}
+
+    def stratum(self, item: T) -> Any:
+        """What folds should have alike shares of."""
+        return 0
+
     @abstractmethod
     def check(self, *, carved: bool) -> None:
         """Refuse labels that only one split has; `carved` tells whether validation was cut off train."""
@@ -84,6 +112,7 @@ class SplitData(ABC, Generic[T]):
             "name": self.name,
             **self.details(),
             "primary": self.primary,
+            **({"fold": "{}/{}".format(*self.fold)} if self.fold else {}),
             "read": {split: tally.read for split, tally in tallies.items()},
             "counts": {split: len(items) for split, items in self.splits.items()},
             "dropped": {split: _nonzero(tally.dropped) for split, tally in tallies.items()},

@@ -19,7 +19,8 @@ def read_hub_set(known: KnownSet) -> dict[str, Iterator[Row | BadRow]]:
         HostError: the Hub cannot be reached or does not have the set, or this is not a set of the Hub.
     """
     if known.hub is None:
-        raise HostError(f"the set {known.name!r} is not on the Hub")
+        remedy = f"Read a local copy: {_local_copy(known)}" if known.files else None
+        raise HostError(f"the set {known.name!r} is not on the Hub", remedy=remedy)
     loaded = _load(known, known.hub)
     return {split: _rows(loaded, known.hub, sources) for split, sources in known.hub.splits.items()}
 
@@ -34,11 +35,15 @@ def _load(known: KnownSet, hub: HubSource) -> Any:
         reason = (str(e).splitlines() or [type(e).__name__])[0]
         remedy = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE."
         if known.files:
-            names = ", ".join(file.name for files in known.files.values() for file in files)
-            remedy += f" Or read a local copy: --data-dir DIR, where DIR/{known.name} holds {names}."
+            remedy += f" Or read a local copy: {_local_copy(known)}"
         raise HostError(
             f"{known.name} cannot be fetched from the Hugging Face Hub: {reason}", where=hub.path, remedy=remedy
         ) from None
+
+
+def _local_copy(known: KnownSet) -> str:
+    names = ", ".join(file.name for files in known.files.values() for file in files)
+    return f"--data-dir DIR, where DIR/{known.name} holds {names}."
 
 
 def _rows(loaded: Any, hub: HubSource, sources: tuple[str, ...]) -> Iterator[Row | BadRow]:
@@ -62,11 +67,19 @@ def _values(loaded: Any, hub: HubSource, source: str) -> Iterator[tuple[int, Any
     missing = {*roles.values(), hub.label} - set(split.column_names)
     if missing:
         raise DataError(f"has no column {min(missing)!r}; it has {', '.join(split.column_names)}", where=hub.path)
-    names = getattr(split.features[hub.label], "names", None)
+    feature = split.features[hub.label]
+    names = getattr(getattr(feature, "feature", feature), "names", None)
     for position, row in enumerate(split, start=1):
         label, texts = row[hub.label], {role: row[column] for role, column in roles.items()}
         if source in hub.unlabelled or label == -1:
             yield position, None, texts
         else:
-            name = names[label] if names and isinstance(label, int) else label
-            yield position, hub.renamed.get(name, name), texts
+            yield position, _named(label, names, hub), texts
+
+
+def _named(label: Any, names: list[str] | None, hub: HubSource) -> Any:
+    """A label by our name; a list of them, as of tokens, one by one."""
+    if isinstance(label, list):
+        return [_named(one, names, hub) for one in label]
+    name = names[label] if names and isinstance(label, int) else label
+    return hub.renamed.get(name, name)

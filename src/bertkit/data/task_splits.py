@@ -46,6 +46,26 @@ def sample(examples: Sequence[T], count: int) -> list[T]:
     return [examples[i] for i in chosen]
 
 
+def fold_numbers(examples: Sequence[T], strata: Sequence[Any], count: int) -> list[int]:
+    """The part, from 1 to `count`, that each example is held out in (Stone 1974).
+
+    Texts are dealt out in the order of a hash, one stratum after the other: parts are of like size and like strata, and
+    equal texts are never parted.
+
+    Raises:
+        DataError: there are fewer texts than parts.
+    """
+    texts = [" ".join(example.content.split()) for example in examples]
+    stratum: dict[str, Any] = {}
+    for text, of_text in zip(texts, strata, strict=True):
+        stratum[text] = min(of_text, stratum.get(text, of_text))
+    if len(stratum) < count:
+        raise DataError(f"{len(stratum)} different texts cannot be cut into {count} folds", remedy="Use fewer folds.")
+    dealt = sorted(stratum, key=lambda text: (stratum[text], position(text, "fold"), text))
+    number = {text: 1 + i % count for i, text in enumerate(dealt)}
+    return [number[text] for text in texts]
+
+
 def problem_type(splits: Mapping[str, Sequence[Example]]) -> ProblemType:
     """What the labels are where nobody said: lists are several, everything else is one.
 

@@ -42,6 +42,9 @@ class LabelledData(SplitData[Example]):
             names = self.rule.names or self.rule.flags or None
             self.labels = cutting.label_order(self.splits, names, carved=carved)
 
+    def stratum(self, item: Example) -> Any:
+        return item.label
+
     def check_sampled(self) -> None:
         cutting.check_splits(self.splits)
 

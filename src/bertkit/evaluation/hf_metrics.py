@@ -15,11 +15,26 @@ import numpy as np
 
 from bertkit.errors import ConfigError, DataError, did_you_mean
 from bertkit.evaluation import confusion as matrix
+from bertkit.evaluation import multilabel
 from bertkit.evaluation import probabilities as prob
+from bertkit.evaluation.correlation import pearson, spearman
 
 _LABELS = datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")})
 _PROBABILITIES = datasets.Features(
     {"predictions": datasets.Sequence(datasets.Value("float64")), "references": datasets.Value("int64")}
+)
+_NUMBERS = datasets.Features({"predictions": datasets.Value("float64"), "references": datasets.Value("float64")})
+_FLAGS = datasets.Features(
+    {
+        "predictions": datasets.Sequence(datasets.Value("int64")),
+        "references": datasets.Sequence(datasets.Value("int64")),
+    }
+)
+_RANKINGS = datasets.Features(
+    {
+        "predictions": datasets.Sequence(datasets.Value("float64")),
+        "references": datasets.Sequence(datasets.Value("int64")),
+    }
 )
 
 
@@ -135,6 +150,82 @@ class ExpectedCalibrationError(_ProbabilityMetric):
         return {"expected_calibration_error": prob.expected_calibration_error(bins)}
 
 
+class _NumberMetric(evaluate.Metric):  # type: ignore[misc]
+    """Compares predicted numbers with gold ones."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _describe(self, _NUMBERS, "`predictions` and `references` are numbers.")
+
+
+class Pearson(_NumberMetric):
+    """Pearson's correlation; None where either side is constant."""
+
+    def _compute(self, predictions: Sequence[float], references: Sequence[float]) -> dict[str, Any]:
+        predicted, gold = _numbers(predictions, references)
+        return {"pearson": _plain(pearson(gold, predicted))}
+
+
+class Spearman(_NumberMetric):
+    """Spearman's rank correlation, ties ranked by their mean; None where either side is constant."""
+
+    def _compute(self, predictions: Sequence[float], references: Sequence[float]) -> dict[str, Any]:
+        predicted, gold = _numbers(predictions, references)
+        return {"spearmanr": _plain(spearman(gold, predicted))}
+
+
+class MeanSquaredError(_NumberMetric):
+    """The mean squared distance."""
+
+    def _compute(self, predictions: Sequence[float], references: Sequence[float]) -> dict[str, Any]:
+        predicted, gold = _numbers(predictions, references)
+        return {"mse": float(((predicted - gold) ** 2).mean())}
+
+
+class MultiLabelF1(evaluate.Metric):  # type: ignore[misc]
+    """F1 of rows of 0 and 1, one for each label; `average` is `micro`, `macro` or `samples`."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _describe(self, _FLAGS, "`predictions` and `references` are rows of 0 and 1, one for each label.")
+
+    def _compute(
+        self, predictions: Sequence[Sequence[int]], references: Sequence[Sequence[int]], average: str = "micro"
+    ) -> dict[str, Any]:
+        if average not in ("micro", "macro", "samples"):
+            raise ConfigError(f"there is no average {average!r} here", remedy="Use micro, macro or samples.")
+        return {"f1": _multi_label(predictions, references)[f"{average}_f1"]}
+
+
+class SubsetAccuracy(MultiLabelF1):
+    """The share of rows of 0 and 1 that are right in every label."""
+
+    def _compute(
+        self, predictions: Sequence[Sequence[int]], references: Sequence[Sequence[int]], average: str = "micro"
+    ) -> dict[str, Any]:
+        return {"subset_accuracy": _multi_label(predictions, references)["subset_accuracy"]}
+
+
+class HammingLoss(MultiLabelF1):
+    """The share of labels, over all rows of 0 and 1, that are wrong."""
+
+    def _compute(
+        self, predictions: Sequence[Sequence[int]], references: Sequence[Sequence[int]], average: str = "micro"
+    ) -> dict[str, Any]:
+        return {"hamming_loss": _multi_label(predictions, references)["hamming_loss"]}
+
+
+class AveragePrecision(evaluate.Metric):  # type: ignore[misc]
+    """Average precision of rows of scores, one for each label: the mean over the labels that occur."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _describe(self, _RANKINGS, "`predictions` are rows of scores, `references` of 0 and 1.")
+
+    def _compute(self, predictions: Sequence[Sequence[float]], references: Sequence[Sequence[int]]) -> dict[str, Any]:
+        gold, scores = np.asarray(references, dtype=bool), np.asarray(predictions, dtype=np.float64)
+        _need_rows(gold)
+        found = multilabel.Outcomes(gold, gold, scores)
+        return {"average_precision": _plain(multilabel.measure(found, np.ones((1, len(gold))))["average_precision"][0])}
+
+
 METRICS: dict[str, type[evaluate.Metric]] = {
     "accuracy": Accuracy,
     "f1": F1,
@@ -145,6 +236,13 @@ METRICS: dict[str, type[evaluate.Metric]] = {
     "log_loss": LogLoss,
     "brier_score": BrierScore,
     "expected_calibration_error": ExpectedCalibrationError,
+    "pearson": Pearson,
+    "spearmanr": Spearman,
+    "mse": MeanSquaredError,
+    "multilabel_f1": MultiLabelF1,
+    "subset_accuracy": SubsetAccuracy,
+    "hamming_loss": HammingLoss,
+    "average_precision": AveragePrecision,
 }
 
 
@@ -156,8 +254,7 @@ def _describe(metric: evaluate.Metric, features: datasets.Features, inputs: str)
 def _confusion(predictions: Sequence[int], references: Sequence[int]) -> tuple[matrix.Ints, list[int]]:
     """The confusion matrix over the label ids that occur, and those ids in order."""
     predicted, gold = np.asarray(predictions, dtype=np.int64), np.asarray(references, dtype=np.int64)
-    if not len(gold):
-        raise DataError("there are no predictions to score")
+    _need_rows(gold)
     ids, places = np.unique(np.concatenate([gold, predicted]), return_inverse=True)
     counts = matrix.confusion_matrix(places[: len(gold)], places[len(gold) :], labels=len(ids))
     return counts, ids.tolist()
@@ -173,11 +270,30 @@ def _of_labels(values: matrix.Floats, ids: list[int], average: str | None, pos_l
 
 def _distributions(predictions: Sequence[Sequence[float]], references: Sequence[int]) -> tuple[prob.Ints, prob.Floats]:
     gold, rows = np.asarray(references, dtype=np.int64), np.asarray(predictions, dtype=np.float64)
-    if not len(gold):
-        raise DataError("there are no predictions to score")
+    _need_rows(gold)
     if gold.min() < 0 or gold.max() >= rows.shape[1]:
         raise DataError(f"references hold a label id outside 0 to {rows.shape[1] - 1}")
     return gold, rows
+
+
+def _numbers(predictions: Sequence[float], references: Sequence[float]) -> tuple[prob.Floats, prob.Floats]:
+    predicted, gold = np.asarray(predictions, dtype=np.float64), np.asarray(references, dtype=np.float64)
+    _need_rows(gold)
+    if not (np.isfinite(predicted).all() and np.isfinite(gold).all()):
+        raise DataError("predictions or references hold NaN or infinity")
+    return predicted, gold
+
+
+def _multi_label(predictions: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> dict[str, float | None]:
+    predicted, gold = np.asarray(predictions, dtype=bool), np.asarray(references, dtype=bool)
+    _need_rows(gold)
+    found = multilabel.Outcomes(gold, predicted, predicted.astype(np.float64))
+    return {name: _plain(value[0]) for name, value in multilabel.measure(found, np.ones((1, len(gold)))).items()}
+
+
+def _need_rows(gold: Any) -> None:
+    if not len(gold):
+        raise DataError("there are no predictions to score")
 
 
 def _plain(value: Any) -> float | None:

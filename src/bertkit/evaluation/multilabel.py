@@ -62,9 +62,7 @@ def score(predictions: Sequence[Prediction], labels: Sequence[str]) -> dict[str,
         DataError: as `outcomes`.
     """
     found = outcomes(predictions, labels)
-    metrics = {
-        name: number_or_none(value[0]) for name, value in _measure(found, np.ones((1, len(predictions)))).items()
-    }
+    metrics = {name: number_or_none(value[0]) for name, value in measure(found, np.ones((1, len(predictions)))).items()}
     reasons = {
         "micro_f1": "no label is gold or predicted",
         "macro_f1": "no label is gold or predicted",
@@ -90,7 +88,7 @@ def score_intervals(
     """The percentile bootstrap interval `[low, high]` of each metric; None where too many resamples have no value."""
     found = outcomes(predictions, labels)
     drawn = resamples(len(predictions), count=count, seed=seed)
-    return interval_of_each([_measure(found, times_drawn(block)) for block in drawn], confidence=confidence)
+    return interval_of_each([measure(found, times_drawn(block)) for block in drawn], confidence=confidence)
 
 
 def average_precision(gold: Flags, scores: Floats, times: NDArray[Any]) -> Floats:
@@ -115,7 +113,7 @@ def average_precision(gold: Flags, scores: Floats, times: NDArray[Any]) -> Float
 def best_thresholds(gold: Flags, scores: Floats) -> Floats:
     """For each label the threshold with the best F1: at or above it, a score predicts the label.
 
-    Thresholds lie midway between scores. Of several that are as good the one nearest to 0.5 is taken, and 0.5 itself
+    Thresholds lie midway between scores, or between 0 and the lowest. Of several that are as good the one nearest to 0.5 is taken, and 0.5 itself
     where no example has the label. Shapes (examples, labels) to (labels,).
     """
     return np.array([_best_threshold(gold[:, i], scores[:, i]) for i in range(gold.shape[1])])
@@ -123,16 +121,15 @@ def best_thresholds(gold: Flags, scores: Floats) -> Floats:
 
 def _best_threshold(gold: Flags, scores: Floats) -> float:
     levels = np.unique(scores)
-    candidates = np.unique(np.concatenate([[0.5], (levels[1:] + levels[:-1]) / 2]))
-    falling = np.sort(scores)
-    taken = len(scores) - np.searchsorted(falling, candidates)
+    candidates = np.unique(np.concatenate([[0.5, levels[0] / 2], (levels[1:] + levels[:-1]) / 2]))
+    taken = len(scores) - np.searchsorted(np.sort(scores), candidates)
     hits = gold.sum() - np.searchsorted(np.sort(scores[gold]), candidates)
     f1 = np.nan_to_num(_ratio(2 * hits, taken + gold.sum()))
     best = candidates[f1 == f1.max()]
     return float(best[np.abs(best - 0.5).argmin()])
 
 
-def _measure(found: Outcomes, times: NDArray[Any]) -> dict[str, Floats]:
+def measure(found: Outcomes, times: NDArray[Any]) -> dict[str, Floats]:
     """Every metric, each example counted as often as `times` says; shapes (resamples, examples) to (resamples,)."""
     weights = np.asarray(times, np.float64)
     gold, predicted = found.gold.astype(np.float64), found.predicted.astype(np.float64)

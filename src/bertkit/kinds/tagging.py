@@ -19,10 +19,13 @@ from bertkit.evaluation.tagging import score, score_intervals
 from bertkit.kinds.base import Kind, Prediction, Row
 from bertkit.models import tagging as models
 from bertkit.models.crf import ChainScores
+from bertkit.models.losses import class_weights
 from bertkit.training.prediction import Outputs
 
-# As most tagged corpora part words: runs of letters and digits with inner signs, else each sign by itself.
-_WORDS = re.compile(r"\w+(?:[-.'’&/]\w+)*|[^\w\s]")
+# As most tagged corpora part words: runs of letters and digits with inner signs, "'s" and each other sign by itself.
+# Accents that stand by themselves and joiners belong to the letter before them.
+_LETTERS = r"\w[\w\u0300-\u036f\u200c\u200d]*"
+_WORDS = re.compile(rf"['’]s\b|{_LETTERS}(?:(?!['’]s\b)[-.'’&/]{_LETTERS})*|[^\w\s]")
 
 
 class Tagging(Kind):
@@ -38,11 +41,13 @@ class Tagging(Kind):
             if not isinstance(tokens, list) or not tokens or not all(isinstance(t, str) and t for t in tokens):
                 raise DataError(f"input {number}: tokens is not a list of strings", remedy="Give one string a token.")
             text, starts, ends = join_tokens(tokens)
-            return {"id": str(number), **given, "text": text, "starts": starts, "ends": ends}
+            name = given.get("id", str(number))
+            return {"id": name, "tokens": tokens, "text": text, "starts": starts, "ends": ends}
         row = super().as_row(given, number)
         spans = self._token_places(row["text"])
         return {
-            **row,
+            "id": row["id"],
+            "text": row["text"],
             "tokens": [row["text"][start:end] for start, end in spans],
             "starts": [start for start, _ in spans],
             "ends": [end for _, end in spans],
@@ -84,10 +89,13 @@ class Tagging(Kind):
             seed=seed,
             reinit_layers=reinit_layers,
         )
-        return models.tagging_loss(model, self.settings, loss)
+        counts = self.task.get("tag_counts", {}).get("train", {})
+        weights = class_weights(loss.get("class_weights"), self.task["labels"], counts)
+        function = models.token_loss(self.settings["head"], loss, weights)
+        return models.TaggingLoss(model, pooling=self.settings["pooling"], loss=function)
 
     def load_objective(self, folder: Path) -> models.TaggingLoss:
-        return models.tagging_loss(models.load_tagger(folder), self.settings, {})
+        return models.TaggingLoss(models.load_tagger(folder), pooling=self.settings["pooling"])
 
     def summarise(self, sums: Mapping[str, float]) -> dict[str, float]:
         return {"loss": sums["loss"] / sums["count"], "accuracy": sums["correct"] / sums["count"]}

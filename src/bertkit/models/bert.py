@@ -178,8 +178,8 @@ def check_ids(vocab_size: int, model_vocab_size: int, folder: Path) -> None:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable numbers, tied ones once."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    """The numbers that training may change, tied ones once; frozen layers are counted in."""
+    return sum(p.numel() for p in model.parameters())
 
 
 def _config(folder: Path, changes: dict[str, Any]) -> BertConfig:

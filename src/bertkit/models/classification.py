@@ -32,7 +32,7 @@ class BertWindowClassifier(BertForSequenceClassification):  # type: ignore[misc]
     def _init_weights(self, module: Any) -> None:
         """Also called for what a folder lacks: attention begins as the mean."""
         if module is getattr(self, "window_score", None):
-            nn.init.zeros_(module.weight)
+            nn.init.zeros_(self.window_score.weight)
         else:
             super()._init_weights(module)
 

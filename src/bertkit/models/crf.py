@@ -21,7 +21,8 @@ class ChainScores(nn.Module):
     """Scores of beginning with, ending with and going from tag to tag: learnt, or zero; forbidden ones far below.
 
     `emissions` are (rows, length, labels), `mask` (rows, length) is true at tokens, of which every row has one or more, at
-    its start.
+    its start. `edges` (rows, 2) is 1 where a row begins and where it ends its sentence, as all do without it: a window from
+    the middle may begin with any tag.
     """
 
     def __init__(self, labels: list[str], *, learnt: bool, constrained: bool = True) -> None:
@@ -45,34 +46,40 @@ class ChainScores(nn.Module):
     def scores(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Of beginning with a tag and ending with it, (labels,), and of going from one to another, (labels, labels)."""
         if device not in self._penalties:
-            begins, follows = (allowed.to(device) for allowed in bio_constraints(self._labels))
             penalty = FORBIDDEN if self._constrained else 0.0
-            self._penalties[device] = (~begins * penalty, ~follows * penalty)
+            with torch.inference_mode(False):  # they may serve training later
+                begins, follows = (allowed.to(device) for allowed in bio_constraints(self._labels))
+                self._penalties[device] = (~begins * penalty, ~follows * penalty)
         start, step = self._penalties[device]
         if not self.learnt:
             return start, torch.zeros_like(start), step
         return start + self.start_transitions, self.end_transitions, step + self.transitions
 
-    def log_likelihood(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    def log_likelihood(self, emissions: Tensor, tags: Tensor, mask: Tensor, edges: Tensor | None = None) -> Tensor:
         """The log-probability of `tags` (rows, length) in each row, (rows,)."""
-        return self._score(emissions, tags, mask) - self._log_partition(emissions, mask)
+        partition = torch.logsumexp(self._forward(emissions, mask, edges)[-1] + self._outer(emissions, edges)[1], 1)
+        return self._score(emissions, tags, mask, edges) - partition
 
-    def _score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        start, end, step = self.scores(emissions.device)
+    def _outer(self, emissions: Tensor, edges: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores of beginning and ending each row with each tag, both (rows, labels)."""
+        start, end, _ = self.scores(emissions.device)
+        if edges is None:
+            return start.expand(len(emissions), -1), end.expand(len(emissions), -1)
+        return start * edges[:, :1], end * edges[:, 1:]
+
+    def _score(self, emissions: Tensor, tags: Tensor, mask: Tensor, edges: Tensor | None) -> Tensor:
+        start, end = self._outer(emissions, edges)
+        step = self.scores(emissions.device)[2]
         tags = tags.where(mask, torch.zeros_like(tags))
         own = emissions.gather(2, tags[..., None])[..., 0]
-        last = tags.gather(1, mask.sum(1, keepdim=True) - 1)[:, 0]
+        last = tags.gather(1, mask.sum(1, keepdim=True) - 1)
         total = (own * mask).sum(1) + (step[tags[:, :-1], tags[:, 1:]] * mask[:, 1:]).sum(1)
-        return total + start[tags[:, 0]] + end[last]
+        return total + start.gather(1, tags[:, :1])[:, 0] + end.gather(1, last)[:, 0]
 
-    def _log_partition(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        _, end, _ = self.scores(emissions.device)
-        return torch.logsumexp(self._forward(emissions, mask)[-1] + end, 1)
-
-    def _forward(self, emissions: Tensor, mask: Tensor) -> list[Tensor]:
+    def _forward(self, emissions: Tensor, mask: Tensor, edges: Tensor | None) -> list[Tensor]:
         """Log sums over all beginnings, up to each token, of (rows, labels); past a row's end they stay as they were."""
-        start, _, step = self.scores(emissions.device)
-        alpha = start + emissions[:, 0]
+        step = self.scores(emissions.device)[2]
+        alpha = self._outer(emissions, edges)[0] + emissions[:, 0]
         found = [alpha]
         for i in range(1, emissions.shape[1]):
             longer = torch.logsumexp(alpha[:, :, None] + step, 1) + emissions[:, i]
@@ -80,21 +87,22 @@ class ChainScores(nn.Module):
             found.append(alpha)
         return found
 
-    def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
+    def marginals(self, emissions: Tensor, mask: Tensor, edges: Tensor | None = None) -> Tensor:
         """The probability of each tag at each token, (rows, length, labels)."""
-        _, end, step = self.scores(emissions.device)
-        beta = end.expand(len(emissions), -1)
+        step = self.scores(emissions.device)[2]
+        beta = self._outer(emissions, edges)[1]
         betas = [beta]
         for i in range(emissions.shape[1] - 1, 0, -1):
             longer = torch.logsumexp(step + (emissions[:, i] + beta)[:, None, :], 2)
             beta = torch.where(mask[:, i, None], longer, beta)
             betas.append(beta)
-        joint = torch.stack(self._forward(emissions, mask), 1) + torch.stack(betas[::-1], 1)
+        joint = torch.stack(self._forward(emissions, mask, edges), 1) + torch.stack(betas[::-1], 1)
         return joint.softmax(-1)
 
-    def decode(self, emissions: Tensor, mask: Tensor) -> Tensor:
+    def decode(self, emissions: Tensor, mask: Tensor, edges: Tensor | None = None) -> Tensor:
         """The best allowed tags (rows, length), by Viterbi's algorithm; past a row's end they repeat its last."""
-        start, end, step = self.scores(emissions.device)
+        start, end = self._outer(emissions, edges)
+        step = self.scores(emissions.device)[2]
         best = start + emissions[:, 0]
         stay = torch.arange(best.shape[1], device=best.device).expand_as(best)
         back: list[Tensor] = []

@@ -94,14 +94,13 @@ def divergence(batch: Mapping[str, Tensor], first: Mapping[str, Tensor], second:
 
     Of `logits` (rows, classes) it is that of their softmax, or of their sigmoids, averaged over the labels, where labels
     are (rows, classes) of 0 and 1; of (rows, length, classes), one for each label that is not -100; of `start_logits` and
-    `end_logits` (rows, length), the mean of both.
+    `end_logits` (rows, length), the mean of both, over the places that can be an answer and windows whose answer is known.
 
     Raises:
         DataError: outputs are numbers, not distributions.
     """
     if "start_logits" in first:
-        both = [_symmetric(first[name], second[name]) for name in ("start_logits", "end_logits")]
-        return (both[0].sum() + both[1].sum()) / 2
+        return (_of_places(batch, first, second, "start") + _of_places(batch, first, second, "end")) / 2
     a, b, labels = first["logits"], second["logits"], batch["labels"]
     if labels.is_floating_point():
         if labels.ndim < 2 or a.shape[-1] == 1:
@@ -111,6 +110,18 @@ def divergence(batch: Mapping[str, Tensor], first: Mapping[str, Tensor], second:
         return _symmetric(a, b).mean(-1).sum()
     apart = _symmetric(a, b)
     return apart.masked_fill(labels == IGNORED, 0.0).sum() if labels.shape == apart.shape else apart.sum()
+
+
+def _of_places(
+    batch: Mapping[str, Tensor], first: Mapping[str, Tensor], second: Mapping[str, Tensor], end: str
+) -> Tensor:
+    """Of the softmax over [CLS] and the context: what padding there is must not count."""
+    a, b = first[f"{end}_logits"], second[f"{end}_logits"]
+    places = torch.arange(a.shape[1], device=a.device)
+    outside = (places < batch["context_begins"][:, None]) | (places >= batch["context_ends"][:, None])
+    outside[:, 0] = False
+    apart = _symmetric(a.masked_fill(outside, -torch.inf), b.masked_fill(outside, -torch.inf))
+    return apart.masked_fill(batch[f"{end}_positions"] == IGNORED, 0.0).sum()
 
 
 def _symmetric(a: Tensor, b: Tensor) -> Tensor:

@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import BertConfig, BertForTokenClassification
 
+from bertkit.errors import ConfigError
 from bertkit.models import bert
 from bertkit.models.crf import ChainScores
+from bertkit.models.losses import Loss, make_loss
 from bertkit.models.objective import Batch, Sums, TaskObjective
 
 IGNORED = -100
@@ -34,12 +36,12 @@ class BertTagger(BertForTokenClassification):  # type: ignore[misc]  # transform
 
 
 class TaggingLoss(TaskObjective):
-    """Loss and tags of a `BertTagger`: cross-entropy of each token, or the CRF's likelihood of each window."""
+    """Loss and tags of a `BertTagger`: `loss` of each token, by default cross-entropy, or the CRF's of each window."""
 
-    def __init__(self, model: BertTagger, *, pooling: Literal["first", "mean"], label_smoothing: float = 0.0) -> None:
+    def __init__(self, model: BertTagger, *, pooling: Literal["first", "mean"], loss: Loss | None = None) -> None:
         super().__init__()
         self.model = bert.quickened(model)
-        self._pooling, self._smoothing = pooling, label_smoothing
+        self._pooling, self._loss = pooling, loss or make_loss()
         self._learnt = model.crf.learnt
 
     def outputs(self, batch: Batch) -> dict[str, Tensor]:
@@ -53,21 +55,19 @@ class TaggingLoss(TaskObjective):
         logits = self.model.classifier(self.model.dropout(pooled)).float()
         if self.training:
             return {"logits": logits}
-        crf, mask = self.model.crf, _mask(batch)
+        crf, place = self.model.crf, (_mask(batch), batch["edges"])
         scores = logits if self._learnt else logits.log_softmax(-1)
-        probabilities = crf.marginals(scores, mask) if self._learnt else scores.exp()
-        return {"logits": logits, "probabilities": probabilities, "tags": crf.decode(scores, mask)}
+        probabilities = crf.marginals(scores, *place) if self._learnt else scores.exp()
+        return {"logits": logits, "probabilities": probabilities, "tags": crf.decode(scores, *place)}
 
     def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:
         """`loss`, `correct` and `count` over tokens; `correct` before any constraint."""
         logits, labels = outputs["logits"], batch["labels"]
         known = labels != IGNORED
         if self._learnt:
-            loss = -self.model.crf.log_likelihood(logits, labels, _mask(batch)).sum()
+            loss = -self.model.crf.log_likelihood(logits, labels, _mask(batch), batch["edges"]).sum()
         else:
-            loss = functional.cross_entropy(
-                logits[known], labels[known], reduction="sum", label_smoothing=self._smoothing
-            )
+            loss = self._loss(logits[known], labels[known])
         return {"loss": loss, "correct": (logits.argmax(-1) == labels)[known].sum(), "count": known.sum()}
 
 
@@ -119,6 +119,16 @@ def load_tagger(folder: Path) -> BertTagger:
     return model
 
 
-def tagging_loss(model: BertTagger, settings: Mapping[str, Any], loss: Mapping[str, Any]) -> TaggingLoss:
-    """The objective of a tagger as finetune's blocks `tagging` and `loss` have it."""
-    return TaggingLoss(model, pooling=settings["pooling"], label_smoothing=loss.get("label_smoothing") or 0.0)
+def token_loss(head: Literal["softmax", "crf"], options: Mapping[str, Any], weights: list[float] | None) -> Loss | None:
+    """The loss of finetune's block `loss`; `weights` stand for its class weights. A CRF has its own.
+
+    Raises:
+        ConfigError: the loss does not fit, or a CRF is asked for another.
+    """
+    rest = {name: value for name, value in options.items() if name != "class_weights"}
+    if head == "softmax":
+        return make_loss(class_weights=weights, **rest)
+    if weights is not None or any(value != "auto" for value in rest.values()):
+        remedy = "Leave the block loss out, or set tagging.head=softmax."
+        raise ConfigError("a CRF learns by its likelihood: it reads no options of loss", remedy=remedy)
+    return None

@@ -1,9 +1,9 @@
 """From a pipeline to a plan: every entry checked and named by its fingerprint before anything runs."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from bertkit import artifacts, stages, storage
 from bertkit.artifacts import Artifact
@@ -12,12 +12,27 @@ from bertkit.errors import BertkitError, ConfigError, did_you_mean
 from bertkit.pipeline.spec import Entry, Pipeline, preset_layer, read_pipeline
 from bertkit.stage import Port, Stage
 
+T = TypeVar("T")
+
 State = Literal["done", "unfinished", "to do"]
+
+
+class Variant(NamedTuple):
+    """Which of an entry's repetitions: its seed, and its fold such as `3/10`, where it has several."""
+
+    seed: int | None = None
+    fold: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """What it adds to the entry's name: `@1`, `@fold3` or `@1@fold3`."""
+        seed = "" if self.seed is None else f"@{self.seed}"
+        return seed if self.fold is None else f"{seed}@fold{self.fold.partition('/')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One stage to run: `name` is the entry's, with `@seed` where the entry is run for several seeds."""
+    """One stage to run: `name` is the entry's, with `@seed` or `@foldN` where the entry is run several times."""
 
     name: str
     entry: str
@@ -27,6 +42,7 @@ class Node:
     identity: dict[str, Any]
     out: Path
     launch: str
+    variant: Variant = field(default_factory=Variant)
 
     @property
     def fingerprint(self) -> str:
@@ -80,7 +96,7 @@ class _Builder:
     def __init__(self, pipeline: Pipeline, root: Path, data_dir: Path | None) -> None:
         self.pipeline, self.root, self.data_dir = pipeline, root, data_dir
         self.mistakes: list[str] = []
-        self.nodes: dict[str, dict[int | None, Node]] = {}
+        self.nodes: dict[str, dict[Variant, Node]] = {}
         self.digests = storage.Digests(root / ".digests.json")
 
     def build(self) -> list[Node]:
@@ -91,7 +107,7 @@ class _Builder:
         for name in self._order():
             if name in loaded:
                 self._add(name, self.pipeline.entries[name], *loaded[name])
-        return [node for by_seed in self.nodes.values() for node in by_seed.values()]
+        return [node for by_variant in self.nodes.values() for node in by_variant.values()]
 
     def _where(self, *path: str) -> str:
         return self.pipeline.layer.place(("stages", *path)) or self.pipeline.name
@@ -113,6 +129,11 @@ class _Builder:
         config, mistakes = check(stage.config, layer, name=name)
         if entry.seeds is not None and "seed" not in stage.config.model_fields:
             mistakes = [*mistakes, f"{self._where(name, 'seeds')}: {name}: {entry.stage} has no seed to vary"]
+        if entry.folds is not None and "fold" not in stage.config.model_fields:
+            mistakes = [
+                *mistakes,
+                f"{self._where(name, 'folds')}: {name}: folds are cut by task_data, not {entry.stage}",
+            ]
         self.mistakes += mistakes
         return None if config is None else (stage, config)
 
@@ -183,32 +204,40 @@ class _Builder:
             return  # an input has a mistake of its own
         try:
             self.nodes[name] = {
-                seed: self._node(name, entry, stage, config, seed) for seed in self._seeds(name, entry, stage)
+                variant: self._node(name, entry, stage, config, variant)
+                for variant in self._variants(name, entry, stage)
             }
         except BertkitError as e:
             place = e.where or self._where(name)
             remedy = f" {e.remedy}" if e.remedy else ""
             self.mistakes.append(f"{place}: {name}: {e.what}{remedy}")
 
-    def _seeds(self, name: str, entry: Entry, stage: Stage) -> list[int | None]:
-        """Own seeds, or those of the single inputs, which an entry that reads one result each must follow."""
-        inherited = {
-            tuple(self.nodes[source])
+    def _variants(self, name: str, entry: Entry, stage: Stage) -> list[Variant]:
+        """Own seeds and folds, or those of the single inputs, which an entry that reads one result each must follow."""
+        read = [
+            self.nodes[source]
             for port_name, given in entry.inputs.items()
             if port_name in stage.ports and not stage.ports[port_name].many
             for source in _listed(given)
-            if source in self.nodes and None not in self.nodes[source]
-        }
-        wanted = {tuple(entry.seeds), *inherited} if entry.seeds else inherited
-        if len(wanted) > 1:
-            raise ConfigError(f"its inputs are run for different seeds: {sorted(map(str, wanted))}")
-        return list(next(iter(wanted), (None,)))
+            if source in self.nodes
+        ]
+        folds = [f"{i}/{entry.folds}" for i in range(1, entry.folds + 1)] if entry.folds else None
+        seeds = _agreed("seeds", entry.seeds, [[variant.seed for variant in nodes] for nodes in read])
+        return [
+            Variant(seed, fold)
+            for fold in _agreed("folds", folds, [[variant.fold for variant in nodes] for nodes in read])
+            for seed in seeds
+        ]
 
-    def _node(self, name: str, entry: Entry, stage: Stage, config: Config, seed: int | None) -> Node:
-        if entry.seeds and seed is not None:
-            config = config.model_copy(update={"seed": seed})
+    def _node(self, name: str, entry: Entry, stage: Stage, config: Config, variant: Variant) -> Node:
+        if entry.seeds:
+            config = config.model_copy(update={"seed": variant.seed})
+        if entry.folds:
+            config = config.model_copy(update={"fold": variant.fold})
         inputs = {
-            port: tuple(found for source in _listed(given) for found in self._results(source, stage.ports[port], seed))
+            port: tuple(
+                found for source in _listed(given) for found in self._results(source, stage.ports[port], variant)
+            )
             for port, given in entry.inputs.items()
         }
         names: dict[str, str | list[str] | None] = {
@@ -217,18 +246,29 @@ class _Builder:
             if found
         }
         identity = stage.identity(config, names, self.digests)
-        node_name = name if seed is None else f"{name}@{seed}"
         out = self.root / stage.name / fingerprint(identity)
-        return Node(node_name, name, stage, config, inputs, identity, out, entry.launch)
+        return Node(name + variant.suffix, name, stage, config, inputs, identity, out, entry.launch, variant)
 
-    def _results(self, source: str, port: Port, seed: int | None) -> "Iterator[Node | Artifact]":
+    def _results(self, source: str, port: Port, variant: Variant) -> "Iterator[Node | Artifact]":
         if _is_path(source):
             yield port.artifact.open(Path(source))
         elif port.many:
             yield from self.nodes[source].values()
         else:
-            by_seed = self.nodes[source]
-            yield by_seed[None] if None in by_seed else by_seed[seed]
+            nodes = self.nodes[source]
+            first = next(iter(nodes))
+            seed, fold = (None if mine is None else wanted for mine, wanted in zip(first, variant, strict=True))
+            yield nodes[Variant(seed, fold)]  # type: ignore[arg-type]
+
+
+def _agreed(what: str, own: Sequence[T] | None, inherited: Sequence[Sequence[T | None]]) -> list[T | None]:
+    """The seeds or folds to run for: `own`, or those of every input that has several; [None] where nobody has."""
+    wanted = {tuple(dict.fromkeys(values)) for values in inherited if None not in values} | (
+        {tuple(own)} if own else set()
+    )
+    if len(wanted) > 1:
+        raise ConfigError(f"its inputs are run for different {what}: {sorted(map(str, wanted))}")
+    return list(next(iter(wanted), (None,)))
 
 
 def _listed(given: str | list[str] | None) -> list[str]:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ class Entry(Config):
     """Values laid over the preset."""
     seeds: list[int] | None = None
     """Run this entry, and all that reads it, once for each of these seeds."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Cut this entry's task data into so many folds, and run all that reads it once for each of them."""
     launch: Literal["in_process", "accelerate"] = "in_process"
     """How to start it: here, or by `accelerate launch` with `accelerate_config.yaml`."""
 
@@ -36,7 +38,7 @@ class PipelineFile(Config):
 
 
 # Keys of an entry that an override may set as if they were config: `STAGE.seeds=[1,2]`.
-_ENTRY_KEYS = ("preset", "seeds", "launch")
+_ENTRY_KEYS = ("preset", "seeds", "folds", "launch")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from bertkit.artifacts import Metrics, Model
 from bertkit.errors import DataError
 from bertkit.evaluation import confusion as matrix
 from bertkit.evaluation.intervals import bootstrap_interval
+from bertkit.evaluation.repeats import summarise_values
 
 # Metrics that a confusion matrix decides, as functions of a stack of them.
 _OF_CONFUSION = {
@@ -91,9 +92,63 @@ def scoreboards(runs: Sequence[Run]) -> list[Scoreboard]:
         DataError: two runs of what looks like one model have the same seed.
     """
     groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
-    for run in {run.fingerprint: run for run in runs}.values():
+    for run in _merge_folds(list({run.fingerprint: run for run in runs}.values())):
         groups[tuple(run.scores.get(key) for key in ("task", "split", "data"))].append(run)
     return [_scoreboard(group) for group in groups.values()]
+
+
+def _merge_folds(runs: Sequence[Run]) -> list[Run]:
+    """The folds of a cross-validation as one run, in which each figure is its mean over folds.
+
+    Raises:
+        DataError: a fold stands there twice.
+    """
+    whole: list[Run] = []
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        if (fold := run.scores.get("fold")) is None:
+            whole.append(run)
+            continue
+        settings = json.dumps(run.settings, sort_keys=True)
+        names = (run.scores.get(key) for key in ("task", "split", "model", "seed"))
+        group = groups.setdefault((*names, settings, fold.partition("/")[2]), [])
+        if not group:
+            whole.append(run)  # holds the place of the whole
+        group.append(run)
+    merged = {group[0].fingerprint: _merged(group) for group in groups.values()}
+    return [merged.get(run.fingerprint, run) for run in whole]
+
+
+def _merged(folds: Sequence[Run]) -> Run:
+    first, scores = folds[0], [run.scores for run in folds]
+    numbers = [one["fold"] for one in scores]
+    if len(set(numbers)) < len(numbers):
+        raise DataError(
+            f"two runs are called {first.scores['model']!r} and have the same fold and seed",
+            where=", ".join(run.fingerprint for run in folds),
+            remedy="Give each model a name of its own (finetune's `name`), and the report its `models`.",
+        )
+    count = first.scores["fold"].partition("/")[2]
+    found = {name: summarise_values([one["metrics"].get(name) for one in scores]) for name in first.scores["metrics"]}
+    matrices = [one["confusion_matrix"] for one in scores if one.get("confusion_matrix")]
+    note = f"Cross-validation: means over {len(folds)} of {count} folds, and Student's interval over folds."
+    together = {
+        "n": sum(one["n"] for one in scores),
+        "metrics": {name: values["mean"] for name, values in found.items()},
+        "intervals": {name: values["interval"] for name, values in found.items()},
+        "train_seconds": _mean([one.get("train_seconds") for one in scores]),
+        "predict_seconds": _mean([one.get("predict_seconds") for one in scores]),
+        "data": None,
+        "notes": [*dict.fromkeys(note for one in scores for note in one.get("notes", [])), note],
+        **({"confusion_matrix": np.sum(matrices, axis=0).tolist()} if matrices else {}),
+    }
+    return Run(
+        first.fingerprint,
+        {**first.scores, **together},
+        [row for run in folds for row in run.predictions],
+        first.settings,
+        {name: value for name, value in first.inputs.items() if name != "data"},
+    )
 
 
 def _scoreboard(runs: list[Run]) -> Scoreboard:

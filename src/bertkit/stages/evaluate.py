@@ -64,6 +64,7 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
             "predict_seconds": round(seconds, 3),
             **counts,
             "data": data.fingerprint,
+            **({"fold": task["fold"]} if "fold" in task else {}),
             "notes": notes + kind.notes(counts, len(rows)),
         },
     )

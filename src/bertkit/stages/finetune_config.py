@@ -84,9 +84,9 @@ class AdversarialConfig(Config):
     method: Literal["fgm", "pgd", "freelb"]
     """`fgm` (Miyato et al. 2017) moves once, `pgd` (Madry et al. 2018) in steps; both learn from the moved and the
     original embeddings alike. `freelb` (Zhu et al. 2020) learns at each step. 2, `steps` + 1 and `steps` passes."""
-    epsilon: Above0 = 1.0
-    """How far a text may be moved: the norm over all its tokens."""
-    alpha: Above0 = 0.3
+    epsilon: Above0 = 0.3
+    """How far a text may be moved: the norm over all its tokens, of which each one's embedding has about 1."""
+    alpha: Above0 = 0.1
     """Length of a step of pgd and freelb."""
     steps: Positive = 3
     """Steps of pgd and freelb."""
@@ -152,6 +152,21 @@ class TaggingConfig(Config):
     """Pieces that a window of a long sentence repeats of the one before; at most half a window."""
 
 
+class SpansConfig(Config):
+    """How answers are found."""
+
+    doc_stride: AtLeast0Int = 128
+    """Tokens that a window of a context repeats of the one before."""
+    max_query_length: Positive = 64
+    """Tokens read of a question; longer ones are cut, and counted."""
+    max_answer_length: Positive = 30
+    """Tokens of the longest answer."""
+    n_best_size: Positive = 20
+    """Answers that a prediction lists."""
+    no_answer_threshold: float = 0.0
+    """Log-odds against no answer up to which none is given, until the validation split has chosen better."""
+
+
 class FinetuneConfig(TrainingConfig):
     """How to fine-tune a BERT. `max_steps`, where given, stands instead of `num_train_epochs`."""
 
@@ -182,6 +197,8 @@ class FinetuneConfig(TrainingConfig):
     """How sentences are tagged."""
     classification: ClassificationConfig = ClassificationConfig()
     """What only classification reads."""
+    spans: SpansConfig = SpansConfig()
+    """How answers are found."""
     loss: LossConfig = LossConfig()
     """What is minimised."""
     regularization: RegularizationConfig = RegularizationConfig()

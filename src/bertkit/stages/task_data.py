@@ -151,7 +151,8 @@ class TsvSource(_DelimitedSource):
 class _NamedColumnsSource(_OwnFiles):
     @model_validator(mode="after")
     def _columns_have_names(self) -> "_NamedColumnsSource":
-        names = [*self.columns.model_dump(exclude={"labels"}).values(), *(self.columns.labels or {})]
+        given = self.columns.model_dump()
+        names = [*given.values(), *(given.pop("labels") or {}).values()]
         if any(isinstance(column, int) for column in names):
             raise _mistake("columns of this format go by name, not by number")
         return self
@@ -181,10 +182,25 @@ class TokenColumns(Config):
     """The tags; the last column when not given."""
 
 
-class SquadSource(_Files):
-    """Files laid out like SQuAD's, 1.1 or 2.0."""
+class QuestionColumns(Config):
+    """Which fields hold what."""
 
-    format: Literal["squad"]
+    question: str = "question"
+    """The question."""
+
+    context: str = "context"
+    """The text that holds its answer."""
+
+    answers: str = "answers"
+    """Its answers: a list of `{"text", "answer_start"}`, or `{"text": [...], "answer_start": [...]}`; empty where it has
+    none."""
+
+    id: str | None = None
+    """What the question is called; by default, its split and line."""
+
+
+class _QuestionFiles(_Files):
+    format: str
     """Says what kind of files these are."""
 
     repair_answers: bool = False
@@ -195,7 +211,27 @@ class SquadSource(_Files):
 
     def reading(self) -> dict[str, Any]:
         """What the reader of this format must know besides."""
-        return {"repair_answers": self.repair_answers, "scorer": self.scorer}
+        return {"format": self.format, "repair_answers": self.repair_answers, "scorer": self.scorer}
+
+
+class SquadSource(_QuestionFiles):
+    """Files laid out like SQuAD's, 1.1 or 2.0."""
+
+    format: Literal["squad"]
+    """Says what kind of files these are."""
+
+
+class SpanJsonlSource(_QuestionFiles):
+    """Files with one JSON object a line: a question, its context, and the answers with their places in it."""
+
+    format: Literal["span_jsonl"]
+    """Says what kind of files these are."""
+
+    columns: QuestionColumns = QuestionColumns()
+    """The fields that hold question, context and answers."""
+
+    def reading(self) -> dict[str, Any]:
+        return {**super().reading(), "columns": self.columns.model_dump(exclude_none=True)}
 
 
 class _TaggedFiles(_Files):
@@ -269,11 +305,12 @@ Source = Annotated[
     | Annotated[ParquetSource, Tag("parquet")]
     | Annotated[ConllSource, Tag("conll")]
     | Annotated[TaggedJsonlSource, Tag("tagged_jsonl")]
-    | Annotated[SquadSource, Tag("squad")],
+    | Annotated[SquadSource, Tag("squad")]
+    | Annotated[SpanJsonlSource, Tag("span_jsonl")],
     Discriminator(
         _kind,
         custom_error_type="source_kind",
-        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll, tagged_jsonl or squad",
+        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll, tagged_jsonl, squad or span_jsonl",
     ),
 ]
 
@@ -296,11 +333,39 @@ class TaskDataConfig(Config):
     max_eval_samples: int | None = Field(None, ge=2)
     """Evaluate on at most so many rows a split, chosen the same way."""
 
+    fold: str | None = Field(None, pattern=r"^[1-9][0-9]*/[1-9][0-9]*$")
+    """For cross-validation, `3/10`: the rows of all splits are put together and cut into ten parts; the third is the
+    test split, and the others are trained on. A pipeline's `folds: 10` runs all ten."""
+
     max_bad_rows: int = Field(0, ge=0)
     """How many unusable rows a split may have, dropped and counted by reason; one more stops the run."""
 
     data_dir: Path | None = runtime(None)
     """A directory with local copies of known sets, `DIR/NAME` each; without it they come from the Hugging Face Hub."""
+
+    @field_validator("fold")
+    @classmethod
+    def _is_a_part(cls, fold: str | None) -> str | None:
+        if fold is not None:
+            number, count = _parts(fold)
+            if count < 2 or number > count:
+                raise _mistake("must be such as 1/10, 2/10, ... 10/10")
+        return fold
+
+    @model_validator(mode="after")
+    def _folds_hold_every_row(self) -> "TaskDataConfig":
+        if self.fold is not None and self.max_eval_samples is not None:
+            raise _mistake("max_eval_samples leaves rows out, and the folds must hold every row once")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Without folds, the identity is the one it was before there were any."""
+        return {name: value for name, value in super().identity().items() if name != "fold" or value is not None}
+
+
+def _parts(fold: str) -> tuple[int, int]:
+    number, _, count = fold.partition("/")
+    return int(number), int(count)
 
 
 def _input_files(config: TaskDataConfig) -> list[Path]:
@@ -331,8 +396,10 @@ def _known_files(name: str, data_dir: Path | None) -> list[Path]:
 @stage("task_data", version=2, input_files=_input_files)
 def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
     """Labelled texts in checked splits, every dropped row counted."""
-    data = _read(config)
+    data = read_task(config)
     data.name = config.name or data.name
+    if config.fold is not None:
+        data.hold_out(*_parts(config.fold))
     data.prepare(
         validation_percentage=config.validation_percentage,
         max_train_samples=config.max_train_samples,
@@ -342,8 +409,8 @@ def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
     return TaskData(out)
 
 
-def _read(config: TaskDataConfig) -> Any:
-    """The rows of every split, by the reader of their kind."""
+def read_task(config: TaskDataConfig) -> Any:
+    """The rows of every split as a `SplitData`, by the reader of their kind."""
     from bertkit.data.task_catalogue import known_set
 
     source = config.source
@@ -352,7 +419,7 @@ def _read(config: TaskDataConfig) -> Any:
         data_dir = config.data_dir.expanduser() if config.data_dir else None
         return _reader(known.kind).read_known(known.name, data_dir=data_dir, max_bad_rows=config.max_bad_rows)
     options = {"max_bad_rows": config.max_bad_rows, **source.reading()}
-    if isinstance(source, SquadSource):
+    if isinstance(source, _QuestionFiles):
         return _reader("spans").read_files(source.splits(), **options)
     options |= {"format": source.format, "columns": source.columns.model_dump(exclude_none=True)}
     if isinstance(source, _TaggedFiles):

@@ -84,9 +84,11 @@ def _cpu_precisions() -> set[str]:
 
 def _check_launch(kind: Any) -> None:
     """Only launches in which every process holds the whole model: checkpoints and averages rely on it."""
-    if kind not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
+    # On CPUs, and in a launch of one process, accelerate leaves FSDP out without a word.
+    wanted = DistributedType.FSDP if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true" else kind
+    if wanted not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
         raise HostError(
-            f"the launch's distributed_type is {kind.value}, which training does not support",
+            f"the launch's distributed_type is {wanted.value}, which training does not support",
             remedy="Launch with recipes/accelerate/one_node_gpus.yaml or several_nodes.yaml.",
         )
 

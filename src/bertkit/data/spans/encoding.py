@@ -1,5 +1,6 @@
 """Questions and contexts to windows of token ids, every context token with its place in the text."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,8 @@ def encode_questions(
     Args:
         answers: of each question's only context, `{"text", "answer_start"}`; the first that has a place is learnt, as
             in SQuAD's examples. None when predicting.
-        doc_stride: tokens that a window repeats of the one before; half a window where it is no less than one.
+        doc_stride: tokens that a window repeats of the one before; where a window has no more room, half its room.
+        max_query_length: tokens kept of a question, which never gets more than half a row.
     """
     vocabulary = read_vocabulary(folder)
     encoder = load_encoder(folder)
@@ -107,7 +109,8 @@ def encode_questions(
         np.array(encoding.ids, dtype=np.int64)
         for encoding in encoder.encode_batch(list(questions), add_special_tokens=False)
     ]
-    kept = [ids[:max_query_length] for ids in asked]
+    most = min(max_query_length, (max_seq_length - 3) // 2)
+    kept = [ids[:most] for ids in asked]
     numbers: dict[str, int] = {}
     for several in contexts:
         for text in several:
@@ -123,18 +126,38 @@ def encode_questions(
             for first, last in _windows(len(passage.ids), room, stride):
                 gold = (IGNORED, IGNORED) if answers is None else _in_window(span, first, last, len(kept[number]) + 2)
                 columns.append((number, numbers[text], place, first, last, *gold))
-    table = np.array(columns, dtype=np.int64).reshape(-1, 7).T
-    cut = sum(len(ids) > max_query_length for ids in asked)
-    return EncodedSpans(kept, passages, *table, vocabulary.cls, vocabulary.sep, vocabulary.pad, cut)
+    names = ("question", "passage", "place", "first", "last", "start_positions", "end_positions")
+    table = np.array(columns, dtype=np.int64).reshape(-1, len(names))
+    return EncodedSpans(
+        kept,
+        passages,
+        **{name: table[:, i] for i, name in enumerate(names)},
+        cls=vocabulary.cls,
+        sep=vocabulary.sep,
+        pad=vocabulary.pad,
+        cut_questions=sum(len(ids) > most for ids in asked),
+    )
 
 
 def _encode_passages(encoder: Any, texts: list[str]) -> list[Passage]:
     found = []
     for start in range(0, len(texts), 256):
-        for encoding in encoder.encode_batch(texts[start : start + 256], add_special_tokens=False):
+        chunk = texts[start : start + 256]
+        for text, encoding in zip(chunk, encoder.encode_batch(chunk, add_special_tokens=False), strict=True):
             places = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-            found.append(Passage(np.array(encoding.ids, dtype=np.int64), places[:, 0], places[:, 1]))
+            starts, ends = places.T.copy()
+            if not text.isascii():
+                _take_in_marks(text, starts, ends)
+            found.append(Passage(np.array(encoding.ids, dtype=np.int64), starts, ends))
     return found
+
+
+def _take_in_marks(text: str, starts: Ints, ends: Ints) -> None:
+    """Give accents that stand by themselves, which the tokenizer leaves out, to the token before them."""
+    limits = np.append(starts[1:], len(text))
+    for token in np.flatnonzero(ends < limits).tolist():
+        while ends[token] < limits[token] and unicodedata.category(text[ends[token]]) in ("Mn", "Me"):
+            ends[token] += 1
 
 
 def _windows(length: int, room: int, stride: int) -> list[tuple[int, int]]:
@@ -155,9 +178,11 @@ def _span(passage: Passage, answers: Sequence[dict[str, Any]]) -> tuple[int, int
         return _UNKNOWN
     begin = placed[0]["answer_start"]
     end = begin + len(placed[0]["text"])
-    first = int(np.searchsorted(passage.starts, begin, side="right")) - 1
-    last = int(np.searchsorted(passage.ends, end, side="left"))
-    return (first, last) if 0 <= first <= last < len(passage.ids) else _UNKNOWN
+    # From the first token that ends after the answer begins to the last that begins before it ends: spaces, and signs of
+    # which the tokenizer makes nothing, may stand around an answer.
+    first = int(np.searchsorted(passage.ends, begin, side="right"))
+    last = int(np.searchsorted(passage.starts, end, side="left")) - 1
+    return (first, last) if first <= last else _UNKNOWN
 
 
 def _in_window(span: tuple[int, int] | None, first: int, last: int, begin: int) -> tuple[int, int]:

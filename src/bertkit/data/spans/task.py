@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bertkit.data.spans.squad import Question, read_squad
+from bertkit.data.spans.json_lines import line_entries
+from bertkit.data.spans.questions import Question, read_questions
+from bertkit.data.spans.squad import squad_entries
 from bertkit.data.split_data import SplitData, described
 from bertkit.data.task_catalogue import known_set, local_files
 from bertkit.data.task_examples import Tally
 from bertkit.errors import DataError
 
+Format = Literal["squad", "span_jsonl"]
 Scorer = Literal["squad", "squad_v2", "cmrc"]
 
 
@@ -59,21 +62,28 @@ _COLUMNS = ("id", "question", "context", "answers", "title", "where")
 def read_files(
     files: Mapping[str, Path],
     *,
+    format: Format = "squad",
+    columns: Mapping[str, str] | None = None,
     repair_answers: bool = False,
     scorer: Scorer | None = None,
     max_bad_rows: int = 0,
 ) -> SpanData:
     """A user's own files, one a split.
 
-    `scorer` is by default `squad_v2` where a question has no answer, else `squad`.
+    Args:
+        columns: of `span_jsonl`, the fields that hold `question`, `context`, `answers` and, where there is one, `id`.
+        repair_answers: move answers that are not at their offset, as of `read_questions`.
+        scorer: by default `squad_v2` where a question has no answer, else `squad`.
 
     Raises:
         DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable questions.
     """
-    data = SpanData(files["train"].stem, {}, {}, {"format": "squad", "files": {}}, "f1")
+    data = SpanData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "f1")
     for split, path in files.items():
         tally = data.tallies.setdefault(split, Tally())
-        data.splits[split] = list(read_squad(path, tally=tally, max_bad_rows=max_bad_rows, repair=repair_answers))
+        entries = squad_entries(path) if format == "squad" else line_entries(path, columns=columns or {}, prefix=split)
+        questions = read_questions(path, entries, tally=tally, max_bad_rows=max_bad_rows, repair=repair_answers)
+        data.splits[split] = list(questions)
         data.source["files"][split] = [described(path)]
     unanswerable = any(not q.answers for questions in data.splits.values() for q in questions)
     data.scorer = scorer or ("squad_v2" if unanswerable else "squad")
@@ -81,7 +91,7 @@ def read_files(
 
 
 def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0) -> SpanData:
-    """A known set: its published files below `data_dir/NAME`; answers at wrong offsets are moved and counted.
+    """A known set: its published files below `data_dir/NAME`; answers are moved where the published offsets are known to be wrong.
 
     Raises:
         DataError: the files are not given, not there, or have more than `max_bad_rows` unusable questions a split.
@@ -103,7 +113,10 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
         tally, seen = data.tallies.setdefault(split, Tally()), set[str]()
         for _, path in files:
             bad = max_bad_rows + known.bad_rows
-            questions = read_squad(path, tally=tally, max_bad_rows=bad, repair=True, seen=seen)
+            repair = known.wrong_offsets
+            questions = read_questions(
+                path, squad_entries(path), tally=tally, max_bad_rows=bad, repair=repair, seen=seen
+            )
             data.splits.setdefault(split, []).extend(questions)
             names.setdefault(split, []).append(described(path))
     return data

@@ -14,11 +14,16 @@ def _columns(name: str, *, tag: int | None = None) -> PublishedFile:
 
 
 def _read_weibo(path: Path) -> Rows:
-    """Tokens are a character and a digit, its place in the word, which is no part of it."""
+    """Tokens are a character and a number, its place in the word, which is no part of it."""
     for row in read_conll(path):
         if isinstance(row, Row):
-            row.values["tokens"] = [token[:-1] or token for token in row.values["tokens"]]
+            row.values["tokens"] = [_without_place(token) for token in row.values["tokens"]]
         yield row
+
+
+def _without_place(token: str) -> str:
+    # An emoji may stand as two characters that could not be decoded.
+    return token[0] if token[1:].isdecimal() else token[:-1] or token
 
 
 def _spans(name: str, *, labelled: bool = True) -> PublishedFile:
@@ -59,6 +64,7 @@ SETS = (
             split: (PublishedFile(f"weiboNER_2nd_conll.{name}", _read_weibo),)
             for split, name in (("train", "train"), ("validation", "dev"), ("test", "test"))
         },
+        hub=HubSource("hltcoe/weibo_ner", revision="refs/convert/parquet", text="tokens", label="ner_tags"),
         primary="f1",
         kind="tagging",
     ),

@@ -1,6 +1,7 @@
 """Column files: a token a line with its tag in another column, a blank line after each sentence."""
 
 import gzip
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +23,14 @@ class _GzipLines(Lines):
 
     def __iter__(self) -> Iterator[str]:
         with storage.reporting_os_errors(self.path, "read"), gzip.open(self.path, "rb") as file:
-            for number, content in enumerate(file, start=1):
+            # Buffered once more: the lines of a gzip file are found in Python, one by one.
+            for number, content in enumerate(io.BufferedReader(file), start=1):
                 self.number = number
                 yield content.decode(self.encoding, errors="surrogateescape")
 
 
 def read_conll(path: Path, *, token: int = 1, tag: int | None = None) -> Iterator[Row | BadRow]:
-    """Each sentence as a row with `tokens` and `tags`, numbered by its first line.
+    """Each sentence as a row with `tokens`, `tags` and `lines` (the number of each one's), numbered by its first line.
 
     Args:
         token: which column has the tokens, from 1.
@@ -78,9 +80,13 @@ def _sentence(
                 )
             return
     tags = [row[-1 if tag is None else tag - 1] for row in cells]
-    yield Row(first, lines.where(first), {"tokens": [row[token - 1] for row in cells], "tags": tags})
+    values = {"tokens": [row[token - 1] for row in cells], "tags": tags, "lines": [number for number, _ in block]}
+    yield Row(first, lines.where(first), values)
 
 
 def _cells(text: str) -> list[str]:
     # Not str.split(): an ideographic space is a token like any other.
-    return text.rstrip("\r").split("\t") if "\t" in text.strip("\t\r") else _SPACES.split(text.strip(" \t\r"))
+    if "\t" in text.strip("\t\r"):
+        return text.rstrip("\r").split("\t")
+    cells = text.split(" ")
+    return cells if "" not in cells and "\t" not in text and "\r" not in text else _SPACES.split(text.strip(" \t\r"))

@@ -20,13 +20,17 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Tokens `start` to `end` of a sentence, of which those from `first` to `last` are predicted here."""
+    """Tokens `start` to `end` of a sentence, of which those from `first` to `last` are predicted here.
+
+    `closes` where these are the last of the sentence.
+    """
 
     sentence: int
     start: int
     end: int
     first: int
     last: int
+    closes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class EncodedTags(EncodedRows):
         return np.array([len(row) for row in self.rows], dtype=np.int64)
 
     def collate(self, chosen: Ints) -> Arrays:
-        """Also `word_begins`, `word_ends` and `labels`, (rows, most tokens of a row); labels are `IGNORED` beyond."""
+        """Also `word_begins`, `word_ends` and `labels`, (rows, most tokens of a row), labels `IGNORED` beyond; and `edges`
+        (rows, 2), 1 where the row's tokens are the first and the last of their sentence."""
         ids, real = pad_rows([self.rows[i] for i in chosen], self.pad)
         arrays: Arrays = {"input_ids": ids, "token_type_ids": np.zeros_like(ids)}
         if not real.all():
@@ -60,6 +65,8 @@ class EncodedTags(EncodedRows):
         arrays["word_begins"] = _padded([self.begins[i] for i in chosen], 0)
         arrays["word_ends"] = _padded([self.stops[i] for i in chosen], 1)
         arrays["labels"] = _padded([self.labels[i] for i in chosen], IGNORED)
+        windows = [self.windows[i] for i in chosen]
+        arrays["edges"] = np.array([(one.first == 0, one.closes) for one in windows], dtype=np.int64)
         return arrays
 
     def denominators(self, arrays: Arrays) -> dict[str, int]:
@@ -81,28 +88,24 @@ def encode_sentences(
         stride: how many pieces of the window before a window repeats, at most half a window.
     """
     vocabulary = read_vocabulary(folder)
-    pieces = _pieces(folder, sentences, vocabulary.unk)
     room = max_seq_length - 2
-    stride = min(stride, room // 2)
+    pieces = _pieces(folder, sentences, vocabulary.unk, room)
+    bounds = np.cumsum([0, *map(len, sentences)])
     found: dict[str, list[Any]] = {name: [] for name in ("rows", "begins", "stops", "labels", "windows")}
-    cut, unknown = 0, 0
-    for number, sentence in enumerate(sentences):
-        words = [pieces[token] for token in sentence]
-        unknown += sum(word.unknown for word in words)
-        cut += sum(len(word.ids) > room for word in words)
-        sizes = np.array([min(len(word.ids), room) for word in words], dtype=np.int64)
-        for window in cut_windows(sizes, number, room=room, stride=stride):
-            part = words[window.start : window.end]
-            ids = [vocabulary.cls, *(i for word in part for i in word.ids[:room]), vocabulary.sep]
-            ends = 1 + np.cumsum(sizes[window.start : window.end])
-            own = slice(window.first - window.start, window.last - window.start)
-            found["rows"].append(np.array(ids, dtype=np.int64))
-            found["stops"].append(ends[own])
-            found["begins"].append((ends - sizes[window.start : window.end])[own])
-            gold = [IGNORED] * len(sentence) if labels is None else labels[number]
-            found["labels"].append(np.array(gold[window.first : window.last], dtype=np.int64))
+    for number in range(len(sentences)):
+        own = slice(int(bounds[number]), int(bounds[number + 1]))
+        begins, ends = pieces.begins[own], pieces.ends[own]
+        gold = np.full(len(begins), IGNORED) if labels is None else np.array(labels[number], dtype=np.int64)
+        for window in cut_windows(ends - begins, number, room=room, stride=min(stride, room // 2)):
+            left, right = begins[window.start], ends[window.end - 1]
+            row = np.empty(right - left + 2, dtype=np.int64)
+            row[0], row[1:-1], row[-1] = vocabulary.cls, pieces.ids[left:right], vocabulary.sep
+            found["rows"].append(row)
+            found["begins"].append(begins[window.first : window.last] - left + 1)
+            found["stops"].append(ends[window.first : window.last] - left + 1)
+            found["labels"].append(gold[window.first : window.last])
             found["windows"].append(window)
-    return EncodedTags(**found, pad=vocabulary.pad, cut=cut, without_pieces=unknown)
+    return EncodedTags(**found, pad=vocabulary.pad, cut=pieces.cut, without_pieces=pieces.unknown)
 
 
 def cut_windows(sizes: Ints, sentence: int, *, room: int, stride: int) -> list[Window]:
@@ -110,44 +113,64 @@ def cut_windows(sizes: Ints, sentence: int, *, room: int, stride: int) -> list[W
 
     A token in two windows is predicted by the one in which its smaller distance to an edge is the greater.
     """
+    count = len(sizes)
     ends = np.cumsum(sizes)
-    if len(sizes) == 0 or ends[-1] <= room:
-        return [Window(sentence, 0, len(sizes), 0, len(sizes))] if len(sizes) else []
+    if count == 0 or ends[-1] <= room:
+        return [Window(sentence, 0, count, 0, count, True)] if count else []
     begins = ends - sizes
     spans: list[tuple[int, int]] = []
     start = 0
     while True:
         end = int(np.searchsorted(ends, begins[start] + room, side="right"))
         spans.append((start, end))
-        if end == len(sizes):
+        if end == count:
             break
-        # The first token whose pieces all lie within the last `stride` pieces, but always further than before.
-        start = max(start + 1, min(end, int(np.searchsorted(begins, ends[end - 1] - stride, side="left"))))
+        # The first token within the last `stride` pieces, from which the next token also finds room.
+        start = int(np.searchsorted(begins, max(ends[end - 1] - stride, ends[end] - room), side="left"))
     seams = [0]
     for (_, end), (start, _) in pairwise(spans):
-        # In the overlap the left window's tokens are nearer to its right edge from the middle on.
-        middle = (begins[start] + ends[end - 1]) / 2 if end > start else begins[start]
-        seams.append(start + int(np.searchsorted(begins[start:end], middle, side="left")))
-    seams.append(len(sizes))
-    return [Window(sentence, start, end, seams[i], seams[i + 1]) for i, (start, end) in enumerate(spans)]
+        # Of the overlap, what lies left of its middle is farther from the left window's edge.
+        middles, middle = (begins + ends)[start:end], begins[start] + ends[end - 1]
+        seams.append(start + int(np.searchsorted(middles, middle, side="left")))
+    seams.append(count)
+    return [
+        Window(sentence, start, end, first, last, last == count)
+        for (start, end), (first, last) in zip(spans, pairwise(seams), strict=True)
+        if first < last
+    ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
-    ids: list[int]
-    unknown: bool
+class _Pieces:
+    """The pieces of all tokens, end to end: `ids`, and where each token's begin and end in them.
+
+    `cut` and `unknown` count the tokens that were cut to the room, and those of no pieces.
+    """
+
+    ids: Ints
+    begins: Ints
+    ends: Ints
+    cut: int
+    unknown: int
 
 
-def _pieces(folder: Path, sentences: Sequence[Sequence[str]], unk: int) -> dict[str, _Word]:
-    """The pieces of each distinct token: a token's pieces do not depend on its neighbours."""
+def _pieces(folder: Path, sentences: Sequence[Sequence[str]], unk: int, room: int) -> _Pieces:
+    """Each distinct token is encoded once: its pieces do not depend on its neighbours."""
     encode = load_encode(folder)
-    distinct = sorted({token for sentence in sentences for token in sentence})
-    found: dict[str, _Word] = {}
-    for start in range(0, len(distinct), 4096):
-        part = distinct[start : start + 4096]
-        for token, ids in zip(part, encode(part), strict=True):
-            found[token] = _Word(ids or [unk], not ids)
-    return found
+    numbers: dict[str, int] = {}
+    tokens = [numbers.setdefault(token, len(numbers)) for sentence in sentences for token in sentence]
+    distinct = list(numbers)
+    encoded = [ids for at in range(0, len(distinct), 4096) for ids in encode(distinct[at : at + 4096])]
+    flat = np.array([i for ids in encoded for i in (ids[:room] or [unk])], dtype=np.int64)
+    full = np.array([len(ids) for ids in encoded], dtype=np.int64)
+    sizes = np.clip(full, 1, room)
+    chosen = np.array(tokens, dtype=np.int64)
+    ends = np.cumsum(sizes[chosen])
+    begins = ends - sizes[chosen]
+    # Piece i of the text is that of its token's pieces which is as far from their beginning.
+    shift = (np.cumsum(sizes) - sizes)[chosen] - begins
+    ids = flat[np.arange(ends[-1] if len(ends) else 0) + np.repeat(shift, sizes[chosen])]
+    return _Pieces(ids, begins, ends, int((full[chosen] > room).sum()), int((full[chosen] == 0).sum()))
 
 
 def _padded(rows: list[Ints], value: int) -> Ints:

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 Scheme = Literal["iob1", "bio", "bioes", "bmes"]
 
 _TAG = re.compile(r"([BIESMLU])-(.+)", re.DOTALL)
+# The prefixes that each scheme has; BILOU is BIOES with other letters.
+_LETTERS: dict[Scheme, str] = {"iob1": "BIO", "bio": "BIO", "bioes": "BIOESLU", "bmes": "BMESO"}
 # Every scheme's prefixes in BIOES's letters.
 _PREFIX = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
 
@@ -47,6 +49,9 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
     for tags in sentences:
         before = ""
         for tag in tags:
+            if tag == "O":
+                before = ""
+                continue
             prefix, _, kind = tag.partition("-")
             prefixes.add(prefix)
             opening_i += prefix == "I" and before != kind
@@ -65,27 +70,32 @@ def read_tags(tags: Sequence[str], scheme: Scheme) -> Reading:
     Where tags break the scheme the reading is conlleval's: an entity begins wherever its type is new, and ends
     wherever another begins; the places are given in `broken`.
     """
-    reading = _Reader(closes=scheme in ("bioes", "bmes"), lenient=scheme == "iob1")
-    for place, tag in enumerate(tags):
-        reading.step(place, tag)
+    reading = _Reader(scheme)
+    if tags.count("O") < len(tags):
+        for place, tag in enumerate(tags):
+            reading.step(place, tag)
     reading.finish(len(tags))
     return Reading(reading.entities, reading.broken)
 
 
 class _Reader:
-    """`closes`: entities end with E or S; `lenient`: they may begin with I."""
-
-    def __init__(self, *, closes: bool, lenient: bool) -> None:
-        self._closes, self._lenient = closes, lenient
+    def __init__(self, scheme: Scheme) -> None:
+        self._scheme = scheme
+        # Whether entities end with E or S, and whether they may begin with I.
+        self._closes, self._lenient = scheme in ("bioes", "bmes"), scheme == "iob1"
         self._open: tuple[str, int] | None = None
         self.entities: list[Entity] = []
         self.broken: list[tuple[int, str]] = []
 
     def step(self, place: int, tag: str) -> None:
+        if tag == "O" and self._open is None:
+            return
         parts = split_tag(tag)
         if parts is None:
             self.broken.append((place, f"{tag!r} is no tag"))
             parts = "O", ""
+        elif tag[0] not in _LETTERS[self._scheme]:
+            self.broken.append((place, f"{tag!r} is no tag of {self._scheme.upper()}"))
         prefix, kind = parts
         goes_on = prefix in "IE" and self._open is not None and self._open[0] == kind
         if not goes_on:

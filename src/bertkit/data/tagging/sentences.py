@@ -3,12 +3,14 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.tagging.schemes import Entity, Scheme, detect_scheme, read_tags, write_tags
 from bertkit.data.task_examples import Tally, drop
+from bertkit.data.task_labels import UnusableError, refuse_surrogates
 from bertkit.errors import DataError
 
 BROKEN = "tags break their scheme"
@@ -48,22 +50,20 @@ def read_sentences(
     tally: Tally,
     folder: Path | None = None,
     max_bad_rows: int = 0,
-    scheme: Scheme | None = None,
+    scheme: Scheme = "bio",
     repair: bool = False,
 ) -> Iterator[TaggedSentence]:
     """The sentences of a file, each with the id `prefix:line`.
 
     Args:
         rows: with `tokens` and `tags`, or `text` and `label` as CLUENER has them.
-        scheme: that of the tags; by default the one that all of them together are in.
+        scheme: that of the tags.
         repair: whether tags that break their scheme are read leniently, and counted, instead of refused.
 
     Raises:
         DataError: the first unusable sentence above `max_bad_rows`, with its place.
     """
-    kept = list(rows)
-    scheme = scheme or detect_scheme(_tag_rows(kept))
-    for row in kept:
+    for row in rows:
         tally.read += 1
         if isinstance(row, BadRow):
             drop(tally, row.reason, row.error, max_bad_rows)
@@ -73,34 +73,37 @@ def read_sentences(
                 made = _from_spans(row, repair=repair, tally=tally)
             else:
                 made = _from_tags(row, scheme, repair=repair, tally=tally)
-        except _UnusableError as e:
-            drop(tally, e.reason, DataError(e.what, where=row.where, remedy=e.remedy), max_bad_rows)
+            refuse_surrogates(made[2], "sentence")
+        except UnusableError as e:
+            where = getattr(e, "where", None) or row.where
+            drop(tally, e.reason, DataError(e.what, where=where, remedy=e.remedy), max_bad_rows)
             continue
         tokens, tags, text, starts, ends = made
         where = row.where.removeprefix(f"{folder}/")
         yield TaggedSentence(f"{prefix}:{row.number}", tokens, tags, text, starts, ends, where)
 
 
-class _UnusableError(Exception):
-    def __init__(self, reason: str, what: str, remedy: str | None = None) -> None:
-        super().__init__(what)
-        self.reason, self.what, self.remedy = reason, what, remedy
+def scheme_of(rows: Iterable[Row | BadRow]) -> Scheme:
+    """The scheme that the tags of all rows together are in."""
+    found = (row.values.get("tags") for row in rows if isinstance(row, Row))
+    return detect_scheme(tags for tags in found if isinstance(tags, list) and set(map(type, tags)) <= {str})
+
+
+class _UnusableError(UnusableError):
+    """`where` is the token's own place, where that is known."""
+
+    def __init__(self, reason: str, what: str, remedy: str | None = None, where: str | None = None) -> None:
+        super().__init__(reason, what, remedy)
+        self.where = where
 
 
 _Made = tuple[list[str], list[str], str, list[int], list[int]]
 
 
-def _tag_rows(rows: list[Row | BadRow]) -> Iterator[list[str]]:
-    for row in rows:
-        tags = row.values.get("tags") if isinstance(row, Row) else None
-        if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
-            yield tags
-
-
 def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> _Made:
     tokens, tags = row.values["tokens"], row.values["tags"]
     for name, values in (("tokens", tokens), ("tags", tags)):
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        if not isinstance(values, list) or not set(map(type, values)) <= {str}:
             raise _UnusableError(NOT_STRINGS, f"{name} is not a list of strings: {str(values)[:60]}")
     if not tokens:
         raise _UnusableError(EMPTY, "has no tokens")
@@ -116,6 +119,7 @@ def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> _Made
             f"token {place + 1} ({tokens[place]!r}): {why}; the tags were read as {scheme.upper()}",
             "Correct the tags, say what they are (source.scheme=...), or have them read leniently and counted: "
             "source.repair_tags=true.",
+            f"{row.where.rpartition(':')[0]}:{row.values['lines'][place]}" if "lines" in row.values else None,
         )
     tally.changed[REPAIRED] += bool(reading.broken)
     text, starts, ends = join_tokens(tokens)
@@ -157,12 +161,23 @@ def _apart(entities: list[Entity], text: str, *, repair: bool, tally: Tally) -> 
 
 def _spans(text: str, label: dict[str, Any]) -> Iterator[Entity]:
     for kind, mentions in label.items():
-        for mention, spans in mentions.items():
-            for start, end in spans:
-                if text[start : end + 1] != mention or not mention or mention != mention.strip():
-                    what = f"{kind} {mention!r} is not what stands at {start} to {end}: {text[start : end + 1]!r}"
+        for mention, spans in _pairs(kind, mentions):
+            for span in spans:
+                if not (isinstance(span, list) and len(span) == 2 and all(type(place) is int for place in span)):
+                    raise _UnusableError(BAD_SPAN, f"{kind} {mention!r} stands at {str(span)[:60]}, no pair of numbers")
+                start, end = span
+                found = text[start : end + 1] if start >= 0 else ""
+                if found != mention or not mention or mention != mention.strip():
+                    what = f"{kind} {mention!r} is not what stands at {start} to {end}: {found[:60]!r}"
                     raise _UnusableError(BAD_SPAN, what, "Offsets count characters; the end is the last one's.")
                 yield Entity(kind, start, end + 1)
+
+
+def _pairs(kind: str, mentions: Any) -> Iterable[tuple[str, list[Any]]]:
+    if kind and isinstance(mentions, dict) and all(isinstance(spans, list) for spans in mentions.values()):
+        return mentions.items()
+    what = f"the type {kind!r} has {str(mentions)[:60]}, not an object of mentions and their places"
+    raise _UnusableError(BAD_SPAN, what, 'Write {"TYPE": {"MENTION": [[start, end], ...]}}.')
 
 
 def join_tokens(tokens: list[str]) -> tuple[str, list[int], list[int]]:
@@ -182,5 +197,7 @@ def join_tokens(tokens: list[str]) -> tuple[str, list[int], list[int]]:
     return "".join(parts), starts, ends
 
 
+@cache
 def _is_wide(character: str) -> bool:
-    return unicodedata.east_asian_width(character) in ("W", "F")
+    # Emoji are wide too, but no one's script.
+    return unicodedata.east_asian_width(character) in ("W", "F") and unicodedata.category(character)[0] in "LMNP"

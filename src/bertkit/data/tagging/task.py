@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bertkit.data.published import PublishedFile
 from bertkit.data.split_data import SplitData, described
 from bertkit.data.tables.json_lines import read_json_lines
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.tagging.conll import read_conll
 from bertkit.data.tagging.schemes import Scheme, read_tags
-from bertkit.data.tagging.sentences import TaggedSentence, read_sentences
+from bertkit.data.tagging.sentences import TaggedSentence, read_sentences, scheme_of
 from bertkit.data.task_catalogue import known_set, local_files
 from bertkit.data.task_examples import Tally, count_unlabelled
+from bertkit.data.task_hub import read_hub_set
 from bertkit.errors import DataError
 
 Format = Literal["conll", "tagged_jsonl"]
@@ -22,9 +22,10 @@ Format = Literal["conll", "tagged_jsonl"]
 
 @dataclass
 class TaggedData(SplitData[TaggedSentence]):
-    """Tagged sentences."""
+    """Tagged sentences; `schemes` names that of each split's tags where they were read."""
 
     labels: list[str] = field(default_factory=list)
+    schemes: dict[str, Scheme] = field(default_factory=dict)
 
     def check(self, *, carved: bool) -> None:
         trained = set(_types(self.splits["train"]))
@@ -46,8 +47,13 @@ class TaggedData(SplitData[TaggedSentence]):
         return {
             "kind": "tagging",
             "labels": self.labels,
+            "schemes": self.schemes,
             "units": self.units,
             "tokens": {split: sum(len(s.tokens) for s in sentences) for split, sentences in self.splits.items()},
+            "tag_counts": {
+                split: dict(sorted(Counter(tag for s in sentences for tag in s.tags).items()))
+                for split, sentences in self.splits.items()
+            },
             "entities": {split: _counts(sentences) for split, sentences in self.splits.items()},
             "longest": {split: max(len(s.tokens) for s in sentences) for split, sentences in self.splits.items()},
             "overlap": self._overlap(),
@@ -92,12 +98,16 @@ def read_files(
     """A user's own files, one a split.
 
     Args:
-        columns: of `conll`, `token` and `tag`, numbers from 1; of `tagged_jsonl`, `tokens` and `tags`, names.
+        columns: of `conll`, `token` and `tag`, numbers from 1; of `tagged_jsonl`, `tokens` and `tags`, names, or `text` and
+            `label`, which is `{type: {mention: [[start, end], ...]}}`, the end included.
+        scheme: that of the tags; by default the one that those of `train` are in.
 
     Raises:
         DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable sentences.
     """
     data = TaggedData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "f1")
+    if columns.get("text") is not None:
+        columns = {role: columns[role] for role in ("text", "label")}
     for split, path in files.items():
         rows = read_conll(path, **columns) if format == "conll" else read_json_lines(path, columns=columns)
         options = {"scheme": scheme, "repair": repair_tags, "max_bad_rows": max_bad_rows}
@@ -107,39 +117,47 @@ def read_files(
 
 
 def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0) -> TaggedData:
-    """A known set: its published files below `data_dir/NAME`.
+    """A known set: its published files below `data_dir/NAME`, or without a `data_dir` from the Hugging Face Hub.
+
+    Published tags are read as their own task's scorer reads them; what breaks the scheme is counted.
 
     Raises:
-        DataError: the files are not given, not there, or have more than `max_bad_rows` unusable sentences a split.
+        DataError: the files are not there, or a split has more than `max_bad_rows` unusable sentences.
+        HostError: the Hub cannot be reached, or does not have the set.
     """
     known = known_set(name)
     source = {"dataset": name, "title": known.title, "licence": known.licence, "citation": known.citation, "files": {}}
     data = TaggedData(name, {}, {}, source, known.primary)
+    options = {"max_bad_rows": max_bad_rows, "repair": True}
     if data_dir is None:
-        raise DataError(
-            f"{name} is read from its published files",
-            remedy=f"Give the folder above theirs: --data-dir DIR (DIR/{name}).",
-        )
+        for split, rows in read_hub_set(known).items():
+            _add(data, split, map(_tokens_and_tags, rows), prefix=split, folder=Path(), **options)
+        data.source["hub"] = known.hub.path if known.hub else None
+        return data
     for split, files in local_files(known, data_dir).items():
         for file, path in files:
-            _add_published(data, split, file, path, max_bad_rows)
-            source["files"].setdefault(split, []).append(described(path))  # type: ignore[attr-defined]
+            if file.labelled:
+                _add(data, split, file.read(path), prefix=split, folder=path.parent, **options)
+            else:
+                count_unlabelled(file.read(path), tally=data.tallies.setdefault(split, Tally()))
+            data.source["files"].setdefault(split, []).append(described(path))
     return data
 
 
-def _add_published(data: TaggedData, split: str, file: PublishedFile, path: Path, max_bad_rows: int) -> None:
-    if file.labelled:
-        # Published tags are read as their own task's scorer reads them; what breaks the scheme is counted.
-        options = {"max_bad_rows": max_bad_rows, "repair": True}
-        _add(data, split, file.read(path), prefix=split, folder=path.parent, **options)
-    else:
-        count_unlabelled(file.read(path), tally=data.tallies.setdefault(split, Tally()))
+def _tokens_and_tags(row: Row | BadRow) -> Row | BadRow:
+    """A row of the Hub, whose text is a list of tokens and whose label their tags."""
+    if isinstance(row, BadRow):
+        return row
+    return Row(row.number, row.where, {"tokens": row.values["text"], "tags": row.values["label"]})
 
 
 def _add(
     data: TaggedData, split: str, rows: Iterable[Row | BadRow], *, prefix: str, folder: Path, **options: Any
 ) -> None:
     tally = data.tallies.setdefault(split, Tally())
+    rows, scheme = list(rows), options.pop("scheme", None)
+    if any(isinstance(row, Row) and "tags" in row.values for row in rows):
+        options["scheme"] = data.schemes[split] = scheme or data.schemes.get("train") or scheme_of(rows)
     sentences = read_sentences(rows, prefix=prefix, tally=tally, folder=folder, **options)
     data.splits.setdefault(split, []).extend(sentences)
 

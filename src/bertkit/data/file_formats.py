@@ -1,0 +1,127 @@
+"""What kind of task file lies there, and which of its columns hold what: found out, to be shown and corrected."""
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bertkit import storage
+from bertkit.data.tables.lines import Encoding, Lines, without_line_end
+from bertkit.errors import DataError
+
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "conll", "tagged_jsonl", "squad")
+
+_ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".conll": "conll",
+    ".bio": "conll",
+    ".iob": "conll",
+    ".bmes": "conll",
+    ".bioes": "conll",
+    ".gz": "conll",
+}
+_TAG = re.compile(r"O|[BIESMLU]-\S+")
+_LOOKED_AT = 200
+
+# What others call these columns; the first that is there is taken.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "text": ("text", "sentence1", "text_a", "question1", "premise", "question", "sentence", "review", "content"),
+    "text_pair": ("text_pair", "sentence2", "text_b", "question2", "hypothesis", "sentence"),
+    "label": ("label", "labels", "score", "class", "category", "target", "stars", "rating", "topic"),
+}
+
+
+def detect_format(path: Path) -> str:
+    """The format of a file, one of `FORMATS`, by its ending and its first lines.
+
+    Raises:
+        DataError: it cannot be told, or the file cannot be read.
+    """
+    if found := _ENDINGS.get(path.suffix.lower()):
+        return found
+    with storage.reporting_os_errors(path, "read"), path.open("rb") as file:
+        if file.read(4) == b"PAR1":
+            return "parquet"
+    lines = [without_line_end(line) for line in islice(Lines(path), _LOOKED_AT)]
+    filled = [line for line in lines if line.strip()]
+    if not filled:
+        raise DataError("is empty", where=str(path))
+    if filled[0].lstrip().startswith(("{", "[")):
+        return _json_format(filled[0])
+    if len(filled) < len(lines) and all(_TAG.fullmatch(line.split()[-1]) for line in filled if len(line.split()) > 1):
+        return "conll"
+    if len({line.count("\t") for line in filled}) == 1 and "\t" in filled[0]:
+        return "tsv"
+    raise DataError(
+        "does not say what kind of file it is", where=str(path), remedy=f"Add format=NAME: {', '.join(FORMATS)}."
+    )
+
+
+def _json_format(line: str) -> str:
+    """Lines of objects, of texts or of tagged tokens, or else one document over many lines."""
+    first = _object(line)
+    if first is None or isinstance(first.get("data"), list):
+        return "squad"
+    tagged = isinstance(first.get("tokens"), list) or isinstance(first.get("label"), dict)
+    return "tagged_jsonl" if tagged else "jsonl"
+
+
+def column_names(path: Path, format: str, *, delimiter: str | None = None, encoding: Encoding = "utf-8") -> list[str]:
+    """The names of a table's columns: those of its first record.
+
+    Raises:
+        DataError: the file has none, or cannot be read.
+    """
+    if format == "parquet":
+        return _parquet_columns(path)
+    line = next((text for text in map(without_line_end, Lines(path, encoding)) if text.strip()), None)
+    if line is None:
+        raise DataError("is empty", where=str(path))
+    if format == "jsonl":
+        return list(_object(line) or {})
+    if format == "csv":
+        return next(csv.reader([line], delimiter=delimiter or ","))
+    return line.split(delimiter or "\t")
+
+
+def guess_columns(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of text, second text and label among `names`; those in `given` stay as they are.
+
+    A second text is looked for only where the text's own name was not given.
+    """
+    by_lower = {name.lower(): name for name in reversed(names)}
+    roles = dict(given)
+    for role, known in _NAMES.items():
+        if role in given or (role == "label" and "labels" in given) or (role == "text_pair" and "text" in given):
+            continue
+        taken = set(map(str, roles.values()))
+        free = [by_lower[name] for name in known if name in by_lower and by_lower[name] not in taken]
+        if free:
+            roles[role] = free[0]
+    return roles
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as file:
+            names: list[str] = pq.read_schema(file).names
+    except (pa.ArrowException, OSError) as e:
+        what = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise DataError(f"cannot be read as parquet: {what}", where=str(path)) from None
+    return names

@@ -1,0 +1,107 @@
+"""Seeds and folds of a pipeline: expanded into runs of their own, and told as one."""
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from bertkit.artifacts import Metrics, TaskData
+from bertkit.errors import ConfigError
+from bertkit.pipeline.graph import Plan, make_plan
+from bertkit.pipeline.runner import latest, run
+from bertkit.pipeline.summary import summarise, told, write_summaries
+
+FOLDED = """\
+stages:
+  data:
+    stage: task_data
+    config: {{source: {{format: jsonl, train: "{folder}/train.jsonl", test: "{folder}/test.jsonl"}}, name: topic}}
+    folds: 3
+  model:
+    stage: finetune
+    inputs: {{data: data, start: "{start}"}}
+    config: {{max_seq_length: 32, train_batch_size: 16, num_train_epochs: 2, learning_rate: 3e-3, num_threads: 1}}
+  scores: {{stage: evaluate, inputs: {{model: model, data: data}}, config: {{bootstrap_samples: 100}}}}
+  report: {{stage: report, inputs: {{metrics: [scores], models: [model]}}}}
+"""
+
+
+@pytest.fixture
+def folded(made_up: Path, whole_run: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "folded.yaml"
+    path.write_text(FOLDED.format(folder=made_up, start=whole_run / "latest" / "small" / "pretrain"))
+    return path
+
+
+def names(plan: Plan) -> list[str]:
+    return [node.name for node in plan.nodes]
+
+
+def test_folds_carry_over_to_what_reads_them_and_cross_with_seeds(folded: Path, tmp_path: Path) -> None:
+    plan = make_plan(folded, ["model.seeds=[4, 5]"], root=tmp_path)
+    assert names(plan)[:3] == ["data@fold1", "data@fold2", "data@fold3"]
+    assert {"model@4@fold1", "model@5@fold3", "scores@4@fold2"} <= set(names(plan))
+    assert len(plan.select("scores")) == 6
+    (scores,) = plan.select("scores@5@fold2")
+    assert [one.name for given in scores.inputs.values() for one in given] == ["model@5@fold2", "data@fold2"]
+    assert scores.variant.seed == 5
+    assert len(plan.select("report")[0].inputs["metrics"]) == 6
+
+
+def test_folds_that_do_not_fit_are_mistakes(folded: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="model: folds are cut by task_data, not finetune"):
+        make_plan(folded, ["model.folds=3"], root=tmp_path)
+    with pytest.raises(ConfigError, match="folds"):
+        make_plan(folded, ["data.folds=1"], root=tmp_path)
+    text = folded.read_text().replace("model: model, data: data", "model: model, data: other")
+    folded.write_text(text + text.split("stages:\n")[1].split("  model:")[0].replace("data:", "other:", 1))
+    with pytest.raises(ConfigError, match="its inputs are run for different folds"):
+        make_plan(folded, ["other.folds=4"], root=tmp_path)
+
+
+def test_cross_validation_scores_every_row_once(folded: Path, made_up: Path, tmp_path: Path) -> None:
+    plan = make_plan(folded, [], root=tmp_path)
+    run(plan, plan.nodes)
+    write_summaries(plan, [node.entry for node in plan.nodes])
+
+    nodes = plan.select("scores")
+    predictions = [Metrics(node.out).predictions() for node in nodes]
+    ids = [row["id"] for rows in predictions for row in rows]
+    every = {f"{split}:{i + 1}" for split, n in (("train", 90), ("test", 30)) for i in range(n)}
+    assert len(ids) == len(set(ids)) == 120
+    assert set(ids) == every
+    for node, rows in zip(plan.select("data"), predictions, strict=True):
+        held_out = {row["text"] for row in TaskData(node.out).rows("test")}
+        others = {row["text"] for split in ("train", "validation") for row in TaskData(node.out).rows(split)}
+        assert not held_out & others
+        assert len(rows) == len(TaskData(node.out).rows("test"))
+
+    summary = json.loads((latest(plan) / "scores.summary.json").read_text())
+    values = [Metrics(node.out).read_json("metrics.json")["metrics"]["accuracy"] for node in nodes]
+    accuracy = summary["metrics"]["accuracy"]
+    assert accuracy["values"] == values
+    assert accuracy["mean"] == pytest.approx(statistics.fmean(values))
+    assert accuracy["standard_deviation"] == pytest.approx(statistics.stdev(values))
+    assert accuracy["interval"][0] <= accuracy["mean"] <= accuracy["interval"][1]
+    right = sum(row["gold"] == row["predicted"] for rows in predictions for row in rows)
+    assert summary["pooled"]["accuracy"] == pytest.approx(right / 120)
+    assert (summary["n"], summary["folds"], summary["seeds"]) == (120, 3, [])
+    assert "over 3 folds" in told(summary)
+
+    (task,) = json.loads((latest(plan) / "report" / "report.json").read_text())["tasks"]
+    (system,) = task["systems"]
+    assert task["n"] == 120
+    assert system["metrics"]["accuracy"]["mean"] == pytest.approx(statistics.fmean(values))
+    assert system["interval"] == pytest.approx(accuracy["interval"])
+    assert sum(map(sum, system["confusion"])) == 120
+
+
+def test_seeds_are_told_as_one(pipeline: Path, whole_run: Path) -> None:
+    nodes = make_plan(pipeline, [], root=whole_run).select("topic_eval")
+    summary = summarise(nodes)
+    values = [Metrics(node.out).read_json("metrics.json")["metrics"]["accuracy"] for node in nodes]
+    assert summary["seeds"] == [1, 2]
+    assert summary["metrics"]["accuracy"]["values"] == values
+    assert summary["pooled"] is None
+    assert "over 2 seeds" in told(summary)
