@@ -7,7 +7,7 @@ import pytest
 from bertkit.data.spans.catalogue import SETS
 from bertkit.data.spans.questions import MOVED, NOWHERE
 from bertkit.data.spans.task import read_known
-from bertkit.errors import DataError
+from bertkit.errors import DataError, HostError
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 needs_data = pytest.mark.skipif(not (DATA / "squad").is_dir(), reason="needs ../shared/data")
@@ -55,6 +55,25 @@ def test_every_set_says_where_it_comes_from() -> None:
         assert known.scorer in ("squad", "squad_v2", "cmrc")
 
 
-def test_without_local_files_the_remedy_names_the_folder() -> None:
-    with pytest.raises(DataError, match="DIR/squad"):
+def test_without_local_files_a_set_comes_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"id": "1", "title": "t", "context": "In the harbour.", "question": "Where?"}
+    placed = {**row, "answers": {"text": ["harbour"], "answer_start": [7]}}
+    silent = {**row, "id": "2", "answers": {"text": [], "answer_start": []}}
+    wrong = {**row, "id": "3", "answers": {"text": ["harbour"], "answer_start": [6]}}
+    rows = {"train": [placed, silent], "validation": [placed]}
+    monkeypatch.setattr("datasets.load_dataset", lambda path, name, revision: rows)
+    data = read_known("squad_v2")
+    assert [(q.id, q.answers) for q in data.splits["train"]] == [
+        ("1", [{"text": "harbour", "answer_start": 7}]),
+        ("2", []),
+    ]
+    assert data.splits["validation"][0].where == "squad_v2 (validation): row 1"
+    rows["train"].append(wrong)
+    with pytest.raises(DataError, match=r"rajpurkar/squad_v2 \(train\): row 3"):
         read_known("squad_v2")
+    assert read_known("squad_v2", max_bad_rows=1).tallies["train"].bad == 1
+
+
+def test_a_set_that_is_not_on_the_hub_says_where_its_files_belong() -> None:
+    with pytest.raises(HostError, match="DIR/drcd"):
+        read_known("drcd")

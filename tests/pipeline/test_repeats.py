@@ -28,9 +28,9 @@ stages:
 
 
 @pytest.fixture
-def folded(made_up: Path, whole_run: Path, tmp_path: Path) -> Path:
+def folded(made_up: Path, tiny_start: Path, tmp_path: Path) -> Path:
     path = tmp_path / "folded.yaml"
-    path.write_text(FOLDED.format(folder=made_up, start=whole_run / "latest" / "small" / "pretrain"))
+    path.write_text(FOLDED.format(folder=made_up, start=tiny_start))
     return path
 
 
@@ -97,11 +97,29 @@ def test_cross_validation_scores_every_row_once(folded: Path, made_up: Path, tmp
     assert sum(map(sum, system["confusion"])) == 120
 
 
-def test_seeds_are_told_as_one(pipeline: Path, whole_run: Path) -> None:
-    nodes = make_plan(pipeline, [], root=whole_run).select("topic_eval")
-    summary = summarise(nodes)
-    values = [Metrics(node.out).read_json("metrics.json")["metrics"]["accuracy"] for node in nodes]
-    assert summary["seeds"] == [1, 2]
+def test_seeds_are_told_as_one(folded: Path, tmp_path: Path) -> None:
+    folded.write_text(folded.read_text().replace("    folds: 3\n", ""))
+    plan = make_plan(folded, ["model.seeds=[1, 2, 3]", "model.max_steps=2"], root=tmp_path)
+    run(plan, plan.nodes)
+    summary = summarise(plan.select("scores"))
+    values = [Metrics(node.out).read_json("metrics.json")["metrics"]["accuracy"] for node in plan.select("scores")]
+    assert (summary["seeds"], summary["folds"], summary["n"]) == ([1, 2, 3], None, 30)
     assert summary["metrics"]["accuracy"]["values"] == values
     assert summary["pooled"] is None
-    assert "over 2 seeds" in told(summary)
+    assert "over 3 seeds" in told(summary)
+
+
+def test_folds_of_several_seeds_are_averaged_over_seeds_first(folded: Path, tmp_path: Path) -> None:
+    plan = make_plan(folded, ["model.seeds=[1, 2]", "model.max_steps=2", "data.folds=2"], root=tmp_path)
+    run(plan, plan.nodes)
+    nodes = plan.select("scores")
+    summary = summarise(nodes)
+    value = {node.variant: Metrics(node.out).read_json("metrics.json")["metrics"]["accuracy"] for node in nodes}
+    assert summary["metrics"]["accuracy"]["values"] == pytest.approx(
+        [statistics.fmean(value[seed, fold] for seed in (1, 2)) for fold in ("1/2", "2/2")]
+    )
+    assert (summary["n"], summary["folds"], summary["seeds"]) == (120, 2, [1, 2])
+    assert "over 2 folds and 2 seeds" in told(summary)
+    (task,) = json.loads((latest(plan) / "report" / "report.json").read_text())["tasks"]
+    assert task["systems"][0]["seeds"] == [1, 2]
+    assert task["n"] == 120

@@ -32,9 +32,8 @@ space:
 
 
 @pytest.fixture
-def sweep_file(made_up: Path, whole_run: Path, tmp_path: Path) -> Path:
-    start = whole_run / "latest" / "small" / "pretrain"
-    (tmp_path / "swept.yaml").write_text(PIPELINE.format(folder=made_up, start=start))
+def sweep_file(made_up: Path, tiny_start: Path, tmp_path: Path) -> Path:
+    (tmp_path / "swept.yaml").write_text(PIPELINE.format(folder=made_up, start=tiny_start))
     path = tmp_path / "sweep.yaml"
     path.write_text(SWEEP)
     return path
@@ -72,12 +71,14 @@ def test_trials_are_kept_and_a_longer_sweep_goes_on(sweep_file: Path, tmp_path: 
 def test_a_trial_that_diverges_has_failed_and_the_others_go_on(sweep_file: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     space = "{learning_rate: {choices: [1e-3, 1e38]}}"
-    text = sweep_file.read_text().split("space:")[0] + f"space: {space}\nsampler: random\nseed: 3\n"
+    text = sweep_file.read_text().split("space:")[0] + f"space: {space}\nsampler: random\nseed: 0\n"
     sweep_file.write_text(text)
     result = search(read_sweep(sweep_file, ["n_trials=4"]), tmp_path / "out", root=tmp_path / "root")
     by_rate = {trial["values"]["learning_rate"]: trial for trial in result["trials"]}
     assert by_rate[1e38]["value"] is None
     assert by_rate[1e38]["error"]
+    assert [trial["number"] for trial in result["trials"]] == [1, 2, 3, 4]
+    assert len({tuple(trial["results"]) for trial in result["trials"]}) == 2
     assert result["best"]["values"] == {"learning_rate": 1e-3}
     assert "failed" in (tmp_path / "out" / "sweep.md").read_text()
 
@@ -138,3 +139,18 @@ def test_values_are_written_as_a_recipe_takes_them() -> None:
         'loss.type="focal"',
         "ema_decay=null",
     ]
+
+
+def test_the_command_prints_the_best_values_and_ends_with_its_exit_codes(sweep_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    typer_testing = pytest.importorskip("typer.testing")
+    from bertkit.cli import app
+
+    root = tmp_path / "root"
+    done = typer_testing.CliRunner().invoke(app, ["sweep", str(sweep_file), "n_trials=1", "--root", str(root)])
+    assert done.exit_code == 0, done.output
+    best = json.loads((root / "sweeps" / "sweep" / "sweep.json").read_text())["best"]
+    assert " ".join(best["overrides"]) in done.output
+    wrong = typer_testing.CliRunner().invoke(app, ["sweep", str(sweep_file), "n_trial=1", "--root", str(root)])
+    assert isinstance(wrong.exception, ConfigError)
+    assert "did you mean 'n_trials'" in str(wrong.exception)

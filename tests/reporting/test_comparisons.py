@@ -63,7 +63,7 @@ def test_no_gain_is_claimed_when_the_interval_includes_zero(flips):
         ]
 
     found = paired_difference([rows("a")], [rows("b")], count=500)
-    claim = comparisons._claim(found, "A", "B", None, "test")
+    claim = comparisons._claim(found, "A", "B", None, "60 test texts", "accuracy")
     assert ("above" in claim) == (found.low > 0 or found.high < 0)
 
 

@@ -138,7 +138,7 @@ def test_the_end_of_a_long_text_counts_where_it_is_read_in_windows(start, tmp_pa
 
     whole = run(finetune, FinetuneConfig, tmp_path / "whole", *options, pooling, data=data, start=start)
     first, second = lines(whole)
-    assert abs(first - second) > 1e-3
+    assert abs(first - second) > 1e-5
     metrics = scored(whole, data, tmp_path / "whole_eval").read_json("metrics.json")
     assert metrics["truncated"] == 0
     assert metrics["windows"] > metrics["n"]
@@ -146,7 +146,7 @@ def test_the_end_of_a_long_text_counts_where_it_is_read_in_windows(start, tmp_pa
     one = [*options, pooling, "classification.max_windows=1"]
     cut = run(finetune, FinetuneConfig, tmp_path / "cut", *one, data=data, start=start)
     first, second = lines(cut)
-    assert first == pytest.approx(second, abs=1e-6)
+    assert first == pytest.approx(second, abs=1e-7)
     notes = scored(cut, data, tmp_path / "cut_eval").read_json("metrics.json")["notes"]
     assert any("were cut after 1 windows of 10 tokens" in note for note in notes)
 
@@ -175,7 +175,7 @@ def test_balanced_class_weights_lift_the_rare_label(start, tmp_path):
         model = run(finetune, FinetuneConfig, tmp_path / f"model_{weights}", *options, data=data, start=start)
         given = Predictor.load(model.path, device="cpu").predict(row["text"] for row in data.rows("validation"))
         shares.append(sum(line["scores"]["rare"] for line in given) / len(given))
-    assert shares[1] > 2 * shares[0]
+    assert shares[1] > 1.3 * shares[0]
 
 
 def test_windows_are_for_single_texts(start, tmp_path):

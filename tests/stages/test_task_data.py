@@ -158,7 +158,7 @@ def test_other_formats_give_the_same_task(format, files, tmp_path):
     [
         (["source.dataset=sst3"], "did you mean 'sst2'"),
         (["source.format=csv"], "source.train: is required"),
-        (["source.format=xlsx"], "must have dataset: NAME, or format: csv, tsv, jsonl or parquet"),
+        (["source.format=xlsx"], "must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll"),
         (
             ["source.format=csv", "source.train=a.csv", "source.hedaer=false"],
             "source.hedaer: no such key, did you mean",
@@ -196,7 +196,7 @@ def test_the_small_sets_of_the_tests(file, labels, tmp_path):
 def test_presets_say_what_they_are_and_build(preset):
     text = preset.read_text(encoding="utf-8")
     assert text.startswith("# ")
-    own = preset.stem in ("csv", "tsv", "jsonl")
+    own = preset.stem in ("csv", "tsv", "jsonl", "conll", "tagged_jsonl")
     layers = [read_yaml(preset), parse_overrides(["source.train=train.txt"] if own else [])]
     built = build(TaskDataConfig, merge(*layers))
     assert (built.source.format if own else built.source.dataset) == preset.stem

@@ -61,6 +61,8 @@ def test_columns_and_kinds_can_be_said(tmp_path):
          {"label_counts": {"a": 1, "b": 1}, "problem_type": "multi_label_classification"}),
         ("eng.train", ["Soup NN B-DISH", "is VB O", "", "Moon NN O"], "tagging", {"entities": {"DISH": 1}}),
         ("t.jsonl", ['{"tokens": ["Soup", "is"], "tags": ["B-DISH", "O"]}'], "tagging", {"tagged_tokens": 2}),
+        ("s.jsonl", ['{"question": "What?", "context": "Hot soup.", "answers": [{"text": "soup", "answer_start": 4}]}'],
+         "spans", {"unanswerable": 0}),
         ("squad.json", [json.dumps({"data": [{"title": "t", "paragraphs": [{"context": "Soup is hot.", "qas": [
             {"id": "1", "question": "What is hot?", "answers": [{"text": "Soup", "answer_start": 0}]},
             {"id": "2", "question": "What is cold?", "is_impossible": True, "answers": []}]}]}]})], "spans", {"unanswerable": 1}),

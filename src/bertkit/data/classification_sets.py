@@ -228,4 +228,11 @@ SETS = (
         labels=("business", "entertainment", "politics", "sports", "tech"),
         citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
     ),
+    KnownSet(
+        name="bbc_headline",
+        title="BBC news: does the headline belong to the paragraph?",
+        licence="The texts are the BBC's, for research use (Greene and Cunningham 2006).",
+        labels=("other", "belongs"),
+        citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
+    ),
 )

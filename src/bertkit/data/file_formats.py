@@ -12,7 +12,7 @@ from bertkit import storage
 from bertkit.data.tables.lines import Encoding, Lines, without_line_end
 from bertkit.errors import DataError
 
-FORMATS = ("csv", "tsv", "jsonl", "parquet", "conll", "tagged_jsonl", "squad")
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "conll", "tagged_jsonl", "squad", "span_jsonl")
 
 _ENDINGS = {
     ".csv": "csv",
@@ -63,10 +63,12 @@ def detect_format(path: Path) -> str:
 
 
 def _json_format(line: str) -> str:
-    """Lines of objects, of texts or of tagged tokens, or else one document over many lines."""
+    """Lines of objects, of texts, tagged tokens or questions, or else one document over many lines."""
     first = _object(line)
     if first is None or isinstance(first.get("data"), list):
         return "squad"
+    if {"question", "context", "answers"} <= first.keys():
+        return "span_jsonl"
     tagged = isinstance(first.get("tokens"), list) or isinstance(first.get("label"), dict)
     return "tagged_jsonl" if tagged else "jsonl"
 

@@ -16,13 +16,22 @@ def read_hub_set(known: KnownSet) -> dict[str, Iterator[Row | BadRow]]:
     """The rows of each split, numbered from 1; `where` is `HUB ID (split): row N`.
 
     Raises:
+        HostError: as of `load_hub_set`.
+    """
+    loaded, hub = load_hub_set(known)
+    return {split: _rows(loaded, hub, sources) for split, sources in hub.splits.items()}
+
+
+def load_hub_set(known: KnownSet) -> tuple[Any, HubSource]:
+    """A set's splits as `datasets` has them, and where they come from.
+
+    Raises:
         HostError: the Hub cannot be reached or does not have the set, or this is not a set of the Hub.
     """
     if known.hub is None:
         remedy = f"Read a local copy: {_local_copy(known)}" if known.files else None
         raise HostError(f"the set {known.name!r} is not on the Hub", remedy=remedy)
-    loaded = _load(known, known.hub)
-    return {split: _rows(loaded, known.hub, sources) for split, sources in known.hub.splits.items()}
+    return _load(known, known.hub), known.hub
 
 
 def _load(known: KnownSet, hub: HubSource) -> Any:

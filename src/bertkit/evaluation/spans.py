@@ -117,13 +117,13 @@ def score(predictions: Sequence[Prediction], *, scorer: Scorer) -> dict[str, Any
 
     Returns:
         `n`, `metrics` (`exact_match`, `f1`; where some question has no answer also `has_answer_*`, `no_answer_*`, and
-        `best_f1`, `best_exact_match` over all thresholds on these predictions), `undefined` and `questions` (how many
-        have an answer and how many none).
+        `best_f1`, `best_exact_match` over all thresholds on these predictions), `undefined`, `scorer` and `questions`
+        (how many have an answer and how many none).
 
     Raises:
         DataError: there are none, or an id stands twice.
     """
-    exact, f1 = _columns(predictions, scorer)
+    exact, f1 = example_scores(predictions, scorer)
     answerable = np.array([bool(row["gold"]) for row in predictions])
     metrics: dict[str, float | None] = {"exact_match": float(exact.mean()), "f1": float(f1.mean())}
     if not answerable.all():
@@ -136,6 +136,7 @@ def score(predictions: Sequence[Prediction], *, scorer: Scorer) -> dict[str, Any
         "n": len(predictions),
         "metrics": metrics,
         "undefined": {name: "no question of this kind" for name, value in metrics.items() if value is None},
+        "scorer": scorer,
         "questions": {"with_answer": int(answerable.sum()), "without_answer": int((~answerable).sum())},
     }
 
@@ -144,7 +145,7 @@ def score_intervals(
     predictions: Sequence[Prediction], *, scorer: Scorer, confidence: float = 0.95, count: int = 1000, seed: int = 0
 ) -> dict[str, list[float] | None]:
     """The percentile bootstrap interval `[low, high]` of `exact_match` and `f1`, over questions."""
-    columns = dict(zip(("exact_match", "f1"), _columns(predictions, scorer), strict=True))
+    columns = dict(zip(("exact_match", "f1"), example_scores(predictions, scorer), strict=True))
     values: dict[str, list[Floats]] = {name: [] for name in columns}
     for drawn in resamples(len(predictions), count=count, seed=seed):
         for name, column in columns.items():
@@ -175,7 +176,7 @@ def best_threshold(predictions: Sequence[Prediction], *, scorer: Scorer, by: int
     return float(edges[best]), float(totals[best] / len(predictions))
 
 
-def _columns(predictions: Sequence[Prediction], scorer: Scorer) -> tuple[Floats, Floats]:
+def example_scores(predictions: Sequence[Prediction], scorer: Scorer) -> tuple[Floats, Floats]:
     """Exact match and F1 of each prediction."""
     if not predictions:
         raise DataError("there are no predictions to score")

@@ -37,7 +37,7 @@ def score(predictions: Sequence[Prediction]) -> dict[str, Any]:
     counts = np.array([_counts(a, b) for a, b in zip(gold, said, strict=True)], dtype=np.float64)
     per_type = _per_type(gold, said)
     right, tokens = _token_counts(predictions).sum(0)
-    precision, recall, f1 = (_number(value) for value in _rates(counts.sum(0)))
+    precision, recall, f1 = (_number(value) for value in rates(counts.sum(0)))
     defined = [row["f1"] for row in per_type.values() if row["f1"] is not None]
     metrics = {
         "f1": f1,
@@ -60,23 +60,25 @@ def score_intervals(
     predictions: Sequence[Prediction], *, confidence: float = 0.95, count: int = 1000, seed: int = 0
 ) -> dict[str, list[float] | None]:
     """The percentile bootstrap interval `[low, high]` of metrics, over sentences."""
-    _check(predictions)
-    entities = np.array(
-        [
-            _counts(read_tags(row["gold"], "bio").entities, read_tags(row["predicted"], "bio").entities)
-            for row in predictions
-        ],
-        dtype=np.float64,
-    )
-    tokens = _token_counts(predictions)
+    entities, tokens = example_counts(predictions)
     values: dict[str, list[Floats]] = {"f1": [], "precision": [], "recall": [], "accuracy": []}
     for drawn in resamples(len(predictions), count=count, seed=seed):
-        precision, recall, f1 = _rates(entities[drawn].sum(1))
+        precision, recall, f1 = rates(entities[drawn].sum(1))
         right, of = tokens[drawn].sum(1).T
         for name, column in (("f1", f1), ("precision", precision), ("recall", recall), ("accuracy", right / of)):
             values[name].append(column)
     ends = {name: percentile_interval(np.concatenate(parts), confidence=confidence) for name, parts in values.items()}
     return {name: None if pair is None else list(pair) for name, pair in ends.items()}
+
+
+def example_counts(predictions: Sequence[Prediction]) -> tuple[Floats, Floats]:
+    """Of each sentence: entities right, predicted and gold, (sentences, 3); tokens right and all, (sentences, 2)."""
+    _check(predictions)
+    entities = [
+        _counts(read_tags(row["gold"], "bio").entities, read_tags(row["predicted"], "bio").entities)
+        for row in predictions
+    ]
+    return np.array(entities, dtype=np.float64), _token_counts(predictions)
 
 
 def _check(predictions: Sequence[Prediction]) -> None:
@@ -96,7 +98,7 @@ def _counts(gold: Sequence[Entity], said: Sequence[Entity]) -> tuple[int, int, i
     return len(set(gold) & set(said)), len(said), len(gold)
 
 
-def _rates(counts: Floats) -> tuple[Floats, Floats, Floats]:
+def rates(counts: Floats) -> tuple[Floats, Floats, Floats]:
     """Precision, recall and F1 from (..., 3) counts; NaN where there is nothing to count."""
     right, said, gold = np.moveaxis(counts, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -122,10 +124,10 @@ def _per_type(gold: Sequence[Sequence[Entity]], said: Sequence[Sequence[Entity]]
     saids = Counter(entity.type for sentence in said for entity in sentence)
     table = {}
     for kind in sorted(golds | saids):
-        rates = _rates(np.array([right[kind], saids[kind], golds[kind]], dtype=np.float64))
+        found = rates(np.array([right[kind], saids[kind], golds[kind]], dtype=np.float64))
         names = ("precision", "recall", "f1")
         table[kind] = {
-            **{name: _number(value) for name, value in zip(names, rates, strict=True)},
+            **{name: _number(value) for name, value in zip(names, found, strict=True)},
             "support": golds[kind],
             "predicted": saids[kind],
         }

@@ -112,14 +112,14 @@ class Spans(Kind):
             best.setdefault((span.get("passage", 0), span["start"], span["end"]), span)
         ranked = list(best.values())[: self.settings["n_best_size"]]
         answered = bool(ranked) and ranked[0]["score"] > self._threshold
-        top = ranked[0] if answered else {"text": "", "start": None, "end": None}
+        top = ranked[0] if answered else {"text": "", "start": None, "end": None, "passage": None}
         return {
             "id": row["id"],
             **({"gold": [answer["text"] for answer in row["answers"]]} if "answers" in row else {}),
             "predicted": top["text"],
             "start": top["start"],
             "end": top["end"],
-            **({"passage": top["passage"]} if "passage" in top else {}),
+            **({"passage": top["passage"]} if isinstance(row["context"], list) else {}),
             "score": ranked[0]["score"] if ranked else None,
             "n_best": _with_probabilities(ranked),
         }

@@ -97,12 +97,14 @@ def search(
     samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
     study = optuna.create_study(sampler=samplers[sweep.sampler](seed=sweep.seed))  # minimises
     trials: list[dict[str, Any]] = []
+    storage.make_directory(out)
     for number in range(1, sweep.n_trials + 1):
         asked = study.ask()
         values = {key: _suggested(asked, key, dimension) for key, dimension in sweep.space.items()}
         log.info("trial %d of %d: %s", number, sweep.n_trials, " ".join(as_overrides(values)))
         plan = _plan(sweep, values, root, data_dir)
-        trial = _try(plan, sweep.stage, wait=wait) | {"number": number, "values": values}
+        same = next((earlier for earlier in trials if earlier["values"] == values), None)
+        trial = (same or _try(plan, sweep.stage, wait=wait)) | {"number": number, "values": values}
         trials.append(trial)
         if trial["value"] is None:
             study.tell(asked, state=optuna.trial.TrialState.FAIL)
@@ -272,7 +274,7 @@ def _result(sweep: SweepFile, trials: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "stage": sweep.stage,
         "pipeline": sweep.pipeline.name,
-        "metric": best["metric"],
+        "metric": best["metric"] or "best_metric",
         "higher_is_better": best["higher_is_better"],
         "n_trials": sweep.n_trials,
         "sampler": sweep.sampler,

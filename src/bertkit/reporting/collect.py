@@ -54,7 +54,10 @@ def collect(
 def _task(board: scores.Scoreboard, data: TaskData | None, examples: int) -> dict[str, Any]:
     systems = [scores.describe(system, board) for system in board.systems]
     texts = _texts(data, board.split) if data and examples else None
-    single_labels = systems[0]["confusion"] is not None
+    # A predicted number is hardly ever right to the last digit: there are no mistakes to list.
+    are_answers = board.systems[0].runs[0].predictions and not isinstance(
+        board.systems[0].runs[0].predictions[0].get("gold"), float | int | None
+    )
     task: dict[str, Any] = {
         "name": board.task,
         "kind": board.kind,
@@ -66,15 +69,24 @@ def _task(board: scores.Scoreboard, data: TaskData | None, examples: int) -> dic
         "systems": systems,
         "majority": comparisons.majority(systems[0]["confusion"], board.labels),
         "comparisons": comparisons.compare(board),
-        "mistakes": mistakes.find(board.systems[0], texts, limit=examples) if single_labels else None,
+        "mistakes": mistakes.find(board.systems[0], texts, limit=examples) if are_answers else None,
     }
     return {**task, "headlines": comparisons.headlines(task), "warnings": comparisons.warnings(task)}
 
 
 def _texts(data: TaskData, split: str) -> dict[str, str]:
-    """Each row's id and text; the texts of a pair one after the other."""
+    """Each row's id and text; the texts of a pair one after the other, of a context what is around the first answer."""
+    if data.task["kind"] == "spans":
+        return {str(row["id"]): f"{row['question']} ⏎ {_around(row)}" for row in data.rows(split)}
     columns = data.task.get("text_columns", ["text"])
     return {str(row["id"]): " ⏎ ".join(str(row[name]) for name in columns) for row in data.rows(split)}
+
+
+def _around(row: Mapping[str, Any], *, reach: int = 100) -> str:
+    """The context near its first answer, or its beginning."""
+    place = row["answers"][0]["answer_start"] if row["answers"] else 0
+    start = max(0, place - reach)
+    return ("…" if start else "") + str(row["context"])[start : start + 3 * reach]
 
 
 def _finite(value: Any) -> Any:

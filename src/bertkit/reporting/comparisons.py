@@ -6,6 +6,7 @@ from typing import Any
 
 from bertkit.errors import DataError
 from bertkit.evaluation.intervals import PairedDifference, paired_difference
+from bertkit.evaluation.paired import paired_metric_difference
 from bertkit.reporting import numbers
 from bertkit.reporting.scores import Scoreboard, System, setting_differences
 
@@ -13,7 +14,8 @@ from bertkit.reporting.scores import Scoreboard, System, setting_differences
 def compare(board: Scoreboard) -> list[dict[str, Any]]:
     """The best system against each of the others, as plain JSON with a `claim` and its `detail`.
 
-    The comparison is of accuracy, example by example, whatever the primary metric is.
+    Where each text has one label, the comparison is of accuracy, example by example, whatever the primary metric is;
+    otherwise it is of the primary metric.
     """
     best = board.systems[0]
     return [_compare(board, best, other) for other in islice(board.systems, 1, None)]
@@ -40,7 +42,7 @@ def headlines(task: dict[str, Any]) -> list[dict[str, Any]]:
     best, primary = task["systems"][0], task["primary"]
     value = best["metrics"].get(primary, {}).get("mean")
     interval = _interval(primary, best["interval"])
-    detail = f"{best['model']} on {task['name']}{interval}, {_examples(task['n'], task['split'])}."
+    detail = f"{best['model']} on {task['name']}{interval}, {_examples(task['n'], task['split'], task['kind'])}."
     return [{"claim": f"{_score(primary, value)} {numbers.title(primary)}", "detail": detail}]
 
 
@@ -78,24 +80,32 @@ def _compare(board: Scoreboard, best: System, other: System) -> dict[str, Any]:
         "detail": None,
     }
     try:
-        found = paired_difference([run.predictions for run in first.runs], [run.predictions for run in second.runs])
+        metric, found = _difference(board, first, second)
     except (DataError, KeyError) as e:
         return {**result, "missing": e.what if isinstance(e, DataError) else "the predictions are not single labels"}
     subject = "Pretraining" if pretraining else None
     return {
         **result,
         **{name: getattr(found, name) for name in ("n", "difference", "low", "high", "p_value", "significant")},
-        "accuracies": [found.first, found.second],
-        "claim": _claim(found, first.name, second.name, subject, board.split),
-        "detail": _detail(found, first, second, board),
+        "metric": metric,
+        "values": [found.first, found.second],
+        "claim": _claim(found, first.name, second.name, subject, _examples(found.n, board.split, board.kind), metric),
+        "detail": _detail(found, first, second, board, metric),
     }
 
 
-def _claim(found: PairedDifference, first: str, second: str, subject: str | None, split: str) -> str:
-    points = numbers.score("accuracy", abs(found.difference))
-    amount = f"{points} points of accuracy"
+def _difference(board: Scoreboard, first: System, second: System) -> tuple[str, PairedDifference]:
+    """The metric that two systems are compared by, and what came of it."""
+    a, b = ([run.predictions for run in system.runs] for system in (first, second))
+    if board.kind == "classification" and all(isinstance(row["gold"], str) for row in a[0]):
+        return "accuracy", paired_difference(a, b)
+    return board.primary, paired_metric_difference(a, b, board.primary, first.runs[0].scores)
+
+
+def _claim(found: PairedDifference, first: str, second: str, subject: str | None, examples: str, metric: str) -> str:
+    points = numbers.score(metric, abs(found.difference))
+    amount = f"{points} points of {numbers.title(metric)}"
     if not found.significant:
-        examples = _examples(found.n, split)
         if subject:
             return f"{subject} made no difference that {examples} can show"
         return f"No difference between {first} and {second} that {examples} can show"
@@ -105,13 +115,16 @@ def _claim(found: PairedDifference, first: str, second: str, subject: str | None
     return f"{winner} scored {amount} above {loser}"
 
 
-def _detail(found: PairedDifference, first: System, second: System, board: Scoreboard) -> str:
-    a, b = (numbers.score("accuracy", value) for value in (found.first, found.second))
-    ends = f"{_signed(found.low)} to {_signed(found.high)}"
-    difference = "" if found.significant else f" Measured difference: {_signed(found.difference)} points."
+def _detail(found: PairedDifference, first: System, second: System, board: Scoreboard, metric: str) -> str:
+    a, b = (numbers.score(metric, value) for value in (found.first, found.second))
+    unit = numbers.unit(metric)
+    low, high, measured = (
+        numbers.score(metric, value, sign=True) for value in (found.low, found.high, found.difference)
+    )
+    difference = "" if found.significant else f" Measured difference: {measured} points."
     return (
-        f"{first.name} {a}\u00a0%, {second.name} {b}\u00a0% on {board.task}; 95\u00a0% interval of the difference "
-        f"{ends} points ({_examples(found.n, board.split)}, {_seeds(first, second)}).{difference}"
+        f"{first.name} {a}{unit}, {second.name} {b}{unit} on {board.task}; 95\u00a0% interval of the difference "
+        f"{low} to {high} points ({_examples(found.n, board.split, board.kind)}, {_seeds(first, second)}).{difference}"
     )
 
 
@@ -127,12 +140,8 @@ def _init(system: System) -> Any:
     return (system.runs[0].settings or {}).get("init")
 
 
-def _signed(difference: float) -> str:
-    return numbers.score("accuracy", difference, sign=True)
-
-
-def _examples(n: int, split: str) -> str:
-    return numbers.plural(n, f"{split} text")
+def _examples(n: int, split: str, kind: str) -> str:
+    return numbers.plural(n, f"{split} {numbers.item(kind)}")
 
 
 def _seeds(first: System, second: System) -> str:

@@ -65,9 +65,8 @@ def task_rows(task: Report) -> Table:
         cells = [count((task["dropped"].get(split) or {}).get(reason, 0)) for split in splits]
         rows.append(Row([f"dropped: {reason}", *cells], kind="loss"))
     rows.append(Row(["kept", *(count(task["counts"][split]) for split in splits)], kind="total"))
-    for label in task["labels"] or []:
-        cells = [count((task["label_counts"] or {}).get(split, {}).get(label)) for split in splits]
-        rows.append(Row([str(label), *cells], kind="part"))
+    for name, counts in _parts(task):
+        rows.append(Row([name, *(count(counts.get(split)) for split in splits)], kind="part"))
     notes = [] if _reasons(task["dropped"]) else ["Nothing was dropped."]
     for split, changes in (task["changed"] or {}).items():
         notes += [f"Changed and kept in {split}: {count(n)} {reason}." for reason, n in _largest_first(changes)]
@@ -75,16 +74,37 @@ def task_rows(task: Report) -> Table:
     return Table(f"Task {task['name']}", [Column("rows", numeric=False), *map(Column, splits)], rows, notes)
 
 
+def _parts(task: Report) -> list[tuple[str, dict[str, Any]]]:
+    """What the rows of a task hold, as a name and its count by split: labels, entities by type, or questions."""
+    by_split: Mapping[str, Mapping[str, Any]] = task["label_counts"] or task["entities"] or {}
+    names = (
+        list(task["labels"] or []) if task["label_counts"] else sorted({n for one in by_split.values() for n in one})
+    )
+    parts = [(str(name), {split: one.get(name) for split, one in by_split.items()}) for name in names]
+    if task["kind"] == "tagging":
+        return [(task["units"] or "tokens", dict(task["tokens"] or {})), *((f"{n} entities", c) for n, c in parts)]
+    if task["kind"] == "spans":
+        lengths = {split: one.get("median") for split, one in (task["characters"] or {}).items()}
+        return [
+            ("without an answer", dict(task["unanswerable"] or {})),
+            ("contexts", dict(task["contexts"] or {})),
+            ("median context, characters", lengths),
+        ]
+    return parts
+
+
 def _overlap_notes(overlap: Mapping[str, int]) -> list[str]:
     sentences = {
         "validation_in_train": "validation texts are also in train",
         "test_in_train": "test texts are also in train",
+        "validation_contexts_in_train": "contexts of validation are also in train",
+        "test_contexts_in_train": "contexts of test are also in train",
         "test_in_validation": "test texts are also in validation",
         "train_repeats": "training rows repeat a text",
         "train_contradictions": "training rows share their text with a row of another label",
     }
     found = [f"{count(overlap[key])} {sentences.get(key, key)}" for key in overlap if overlap[key]]
-    shared = any(overlap.get(key) for key in ("validation_in_train", "test_in_train", "test_in_validation"))
+    shared = any(overlap.get(key) for key in overlap if key.endswith(("_in_train", "_in_validation")))
     if not shared and overlap:
         found.insert(0, "no text is in two splits")
     return ["; ".join(found).capitalize() + "."] if found else []

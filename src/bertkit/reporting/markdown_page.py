@@ -69,10 +69,11 @@ def _mistakes(task: Report) -> Iterable[str]:
     systems = task["systems"]
     for system in dict.fromkeys((0, len(systems) - 1)):
         yield from _confusion(task, systems[system])
+        yield from _table(score_tables.per_type(task, systems[system]))
     found = task["mistakes"]
     if not found:
         return
-    wrong = numbers.plural(found["in_all"], "text")
+    wrong = numbers.plural(found["in_all"], numbers.item(task["kind"]))
     some = f" with every seed, {numbers.count(found['in_some'])} with some" if found["seeds"] > 1 else ""
     yield f"{markdown(found['model'])} got {wrong} of {numbers.count(found['examples'])} wrong{some}."
     if found["texts_missing"]:

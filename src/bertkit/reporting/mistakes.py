@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bertkit.data.tagging.schemes import read_tags
+from bertkit.evaluation.spans import answer_scores
 from bertkit.reporting.scores import System
 from bertkit.reporting.visible_text import excerpt
 
 TEXT_LIMIT = 300
 # Above this many labels a matrix is no longer read; the most frequent confusions are listed instead.
 MOST_MATRIX_LABELS = 12
+NO_ANSWER, NO_ENTITY, NO_LABEL = "no answer", "no entity", "no label"
 
 
 def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict
     by_id: dict[str, list[Mapping[str, Any]]] = {}
     for run in system.runs:
         for row in run.predictions:
-            by_id.setdefault(str(row["id"]), []).append(row)
+            by_id.setdefault(str(row["id"]), []).append(_as_labels(row, run.scores))
     wrong = [found for id, rows in by_id.items() if (found := _mistake(id, rows))]
     wrong.sort(key=lambda mistake: (-mistake["weight"], mistake["id"]))
     seeds = len(system.runs)
@@ -41,6 +44,32 @@ def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict
         else "the report was not given the task's data (input task_data)",
         "shown": [{**mistake, **_text(texts, mistake["id"])} for mistake in wrong[:limit]],
     }
+
+
+def _as_labels(row: Mapping[str, Any], scores: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A prediction of any kind with `gold` and `predicted` as one string each, and the `scores` of the latter."""
+    if scores["kind"] == "tagging":
+        found = [one["score"] for one in row["entities"]]
+        said = _entities(row, "predicted")
+        # A sentence is as sure as the least sure of its entities; without any, there is no saying.
+        return {**row, "gold": _entities(row, "gold"), "predicted": said, "scores": {said: min(found, default=None)}}
+    if scores["kind"] == "spans":
+        golds, said = list(dict.fromkeys(row["gold"])), row["predicted"]
+        exact = answer_scores(scores["scorer"])(said, golds)[0]
+        gold = " / ".join(golds) or NO_ANSWER
+        probability = row["n_best"][0]["probability"] if said and row["n_best"] else None
+        shown = gold if exact else said or NO_ANSWER
+        return {**row, "gold": gold, "predicted": shown, "scores": {shown: probability}}
+    if isinstance(row["gold"], list):
+        gold, said = (", ".join(row[side]) or NO_LABEL for side in ("gold", "predicted"))
+        return {**row, "gold": gold, "predicted": said, "scores": {}}
+    return row
+
+
+def _entities(row: Mapping[str, Any], side: str) -> str:
+    """The entities of a tagged sentence in words: `Paris (LOC), Ann Lee (PER)`."""
+    found = read_tags(row[side], "bio").entities
+    return ", ".join(f"{' '.join(row['tokens'][one.start : one.end])} ({one.type})" for one in found) or NO_ENTITY
 
 
 def confusions(counts: Sequence[Sequence[float]], labels: Sequence[str], *, limit: int = 15) -> list[dict[str, Any]]:

@@ -7,9 +7,26 @@ MISSING = "–"
 _SPACE = "\u00a0"
 
 # Shares of 1, shown as percentages; everything else is shown as it is.
-PERCENTAGES = frozenset({"accuracy", "macro_f1", "micro_f1", "weighted_f1", "roc_auc", "expected_calibration_error"})
+PERCENTAGES = frozenset(
+    {
+        *("accuracy", "subset_accuracy", "precision", "recall", "f1", "macro_f1", "micro_f1", "weighted_f1"),
+        *("exact_match", "has_answer_exact_match", "has_answer_f1", "no_answer_exact_match", "no_answer_f1"),
+        *("best_exact_match", "best_f1", "roc_auc", "expected_calibration_error"),
+    }
+)
 TITLES = {
     "accuracy": "accuracy",
+    "f1": "F1",
+    "has_answer_f1": "F1 with an answer",
+    "has_answer_exact_match": "exact match with an answer",
+    "no_answer_f1": "F1 without an answer",
+    "no_answer_exact_match": "exact match without an answer",
+    "best_f1": "best F1 over thresholds",
+    "best_exact_match": "best exact match over thresholds",
+    "spearmanr": "Spearman correlation",
+    "pearson": "Pearson correlation",
+    "mse": "mean squared error",
+    "mae": "mean absolute error",
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
     "weighted_f1": "weighted F1",
@@ -111,3 +128,11 @@ def duration(seconds: float | None) -> str:
 def plural(amount: int, noun: str) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+ITEMS = {"tagging": "sentence", "spans": "question"}
+
+
+def item(kind: str) -> str:
+    """What a task of a kind is scored on: texts, sentences or questions."""
+    return ITEMS.get(kind, "text")

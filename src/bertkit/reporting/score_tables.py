@@ -30,7 +30,7 @@ def scores(task: Report) -> Table:
         cells += [mean_and_sd(name, system["metrics"][name]) for name in beside]
         cells += [numbers.size(system["parameters"]), duration(system["train_seconds"])]
         rows.append(Row(cells))
-    caption = f"{task['name']}, {numbers.plural(task['n'], task['split'] + ' text')}"
+    caption = f"{task['name']}, {numbers.plural(task['n'], task['split'] + ' ' + numbers.item(task['kind']))}"
     return Table(caption, columns, rows, _score_notes(task, several))
 
 
@@ -88,9 +88,10 @@ def comparisons(task: Report) -> Table | None:
     """Every paired comparison; None where there is but one model."""
     if not task["comparisons"]:
         return None
+    metric = next((found["metric"] for found in task["comparisons"] if found["claim"]), task["primary"])
     columns = [
         Column("compared", numeric=False),
-        Column("points of accuracy"),
+        Column(f"points of {numbers.title(metric)}"),
         Column("95\u00a0% interval"),
         Column("p"),
         Column("what differs", numeric=False),
@@ -104,10 +105,12 @@ def comparisons(task: Report) -> Table | None:
             rows.append(Row([subject, MISSING, MISSING, MISSING, differs]))
             notes.append(f"{subject} cannot be compared: {found['missing']}")
             continue
-        ends = " to ".join(numbers.score("accuracy", found[end], sign=True) for end in ("low", "high"))
-        difference = numbers.score("accuracy", found["difference"], sign=True)
+        ends = " to ".join(numbers.score(metric, found[end], sign=True) for end in ("low", "high"))
+        difference = numbers.score(metric, found["difference"], sign=True)
         rows.append(Row([subject, difference, ends, _p_value(found["p_value"]), differs]))
-    notes.insert(0, "Paired bootstrap over the same texts, each text's correctness averaged over seeds.")
+    items = numbers.item(task["kind"]) + "s"
+    each = "each text's correctness" if metric == "accuracy" else numbers.title(metric)
+    notes.insert(0, f"Paired bootstrap over the same {items}, {each} averaged over seeds.")
     if len(task["comparisons"]) > 1:
         notes.insert(1, "The intervals are not corrected for making several comparisons.")
     return Table(f"Differences on {task['name']}", columns, rows, notes)
@@ -131,6 +134,27 @@ def fine_tuning(report: Report) -> Table | None:
         rows.append(Row([str(run["name"]), seed, *steps, best, duration(run["train_seconds"])]))
     columns = [Column("model", numeric=False), *(Column(title) for title in titles)]
     return Table("Fine-tuning runs; the weights of the best step were kept", columns, rows)
+
+
+def per_type(task: Report, system: Report) -> Table | None:
+    """How well each type of entity is found, in the first seed; None for other kinds of tasks."""
+    if not system["per_type"]:
+        return None
+    keys = ("precision", "recall", "f1")
+    rows = [
+        Row(
+            [
+                name,
+                *(numbers.score(key, found[key]) for key in keys),
+                count(found["support"]),
+                count(found["predicted"]),
+            ]
+        )
+        for name, found in system["per_type"].items()
+    ]
+    columns = [Column("type", False), *(Column(f"{numbers.title(key)}, %") for key in keys)]
+    seed = f", seed {system['seeds'][0]}" if len(system["seeds"]) > 1 else ""
+    return Table(f"{system['model']} by type of entity{seed}", [*columns, Column("gold"), Column("predicted")], rows)
 
 
 def confusion_pairs(task: Report, system: Report, pairs: Sequence[Mapping[str, Any]]) -> Table:

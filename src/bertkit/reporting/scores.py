@@ -11,18 +11,9 @@ import numpy as np
 
 from bertkit.artifacts import Metrics, Model
 from bertkit.errors import DataError
-from bertkit.evaluation import confusion as matrix
-from bertkit.evaluation.intervals import bootstrap_interval
+from bertkit.evaluation.paired import interval_over_seeds
 from bertkit.evaluation.repeats import summarise_values
 
-# Metrics that a confusion matrix decides, as functions of a stack of them.
-_OF_CONFUSION = {
-    "accuracy": matrix.accuracy,
-    "macro_f1": lambda counts: matrix.average_f1(counts, "macro"),
-    "micro_f1": lambda counts: matrix.average_f1(counts, "micro"),
-    "weighted_f1": lambda counts: matrix.average_f1(counts, "weighted"),
-    "matthews_correlation": matrix.matthews_correlation,
-}
 # Of a run's settings, those that name it or that runs of one model may differ in.
 _NOT_SETTINGS = ("seed", "name")
 
@@ -228,6 +219,7 @@ def describe(system: System, board: Scoreboard) -> dict[str, Any]:
         "train_seconds": _mean([run.get("train_seconds") for run in runs]),
         "predict_seconds": _mean([run.get("predict_seconds") for run in runs]),
         "truncated": runs[0].get("truncated"),
+        "per_type": runs[0].get("per_type"),
         "confusion": _mean_matrix([run.get("confusion_matrix") for run in runs]),
         "runs": [
             {"seed": run.seed, "fingerprint": run.fingerprint, board.primary: run.scores["metrics"].get(board.primary)}
@@ -259,22 +251,10 @@ def _interval(system: System, board: Scoreboard) -> tuple[list[float] | None, st
     if len(system.runs) == 1:
         found = system.runs[0].scores.get("intervals", {}).get(board.primary)
         return (list(found), None) if found else (None, "the resamples leave the metric undefined")
-    metric = _OF_CONFUSION.get(board.primary)
-    if metric is None:
-        return None, f"no interval over several seeds is known for {board.primary}"
-    by_id = [{row["id"]: row for row in run.predictions} for run in system.runs]
-    if any(rows.keys() != by_id[0].keys() for rows in by_id[1:]):
-        return None, "the seeds were not scored on the same examples"
-    index = {label: i for i, label in enumerate(board.labels)}
-    gold = np.array([index[row["gold"]] for row in by_id[0].values()], dtype=np.int64)
-    predicted = [np.array([index[rows[id]["predicted"]] for id in by_id[0]], dtype=np.int64) for rows in by_id]
-
-    def mean_over_seeds(drawn: matrix.Ints) -> matrix.Floats:
-        labels = len(board.labels)
-        values = [metric(matrix.confusion_matrix(gold[drawn], seed[drawn], labels=labels)) for seed in predicted]
-        return np.asarray(np.mean(values, axis=0), dtype=np.float64)
-
-    ends = bootstrap_interval(mean_over_seeds, len(gold))
+    try:
+        ends = interval_over_seeds([run.predictions for run in system.runs], board.primary, system.runs[0].scores)
+    except DataError as e:
+        return None, e.what
     return (list(ends), None) if ends else (None, "the resamples leave the metric undefined")
 
 

@@ -56,6 +56,7 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
             "model": predictor["name"],
             "split": split,
             "primary": task["primary"],
+            **{key: task[key] for key in kind.task_keys if key in task},
             **kind.score(predictions),
             "intervals": kind.score_intervals(predictions, count=config.bootstrap_samples),
             "seed": predictor["seed"],

@@ -84,9 +84,10 @@ class AdversarialConfig(Config):
     method: Literal["fgm", "pgd", "freelb"]
     """`fgm` (Miyato et al. 2017) moves once, `pgd` (Madry et al. 2018) in steps; both learn from the moved and the
     original embeddings alike. `freelb` (Zhu et al. 2020) learns at each step. 2, `steps` + 1 and `steps` passes."""
-    epsilon: Above0 = 0.3
-    """How far a text may be moved: the norm over all its tokens, of which each one's embedding has about 1."""
-    alpha: Above0 = 0.1
+    epsilon: Above0 = 0.1
+    """How far a text may be moved, by the norm over all its tokens. The embedding of one has a norm of about 1; moved by
+    a tenth of the text's whole norm, nothing may be left to learn: Miyato et al. moved theirs by a sixtieth."""
+    alpha: Above0 = 0.05
     """Length of a step of pgd and freelb."""
     steps: Positive = 3
     """Steps of pgd and freelb."""
@@ -156,9 +157,9 @@ class SpansConfig(Config):
     """How answers are found."""
 
     doc_stride: AtLeast0Int = 128
-    """Tokens that a window of a context repeats of the one before."""
+    """Tokens that a window of a context repeats of the one before; where a window has no more room, half its room."""
     max_query_length: Positive = 64
-    """Tokens read of a question; longer ones are cut, and counted."""
+    """Tokens read of a question, which never gets more than half of `max_seq_length`; longer ones are cut, and counted."""
     max_answer_length: Positive = 30
     """Tokens of the longest answer."""
     n_best_size: Positive = 20

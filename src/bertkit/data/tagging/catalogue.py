@@ -81,4 +81,12 @@ SETS = (
         primary="f1",
         kind="tagging",
     ),
+    KnownSet(
+        name="bbc_names",
+        title="BBC news in lower case: where are the names?",
+        licence="The texts are the BBC's, for research use (Greene and Cunningham 2006).",
+        citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
+        primary="f1",
+        kind="tagging",
+    ),
 )

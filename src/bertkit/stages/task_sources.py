@@ -1,0 +1,313 @@
+"""Where a task's rows come from: a known set, or a user's own files of some format."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from bertkit.config import Config, runtime
+from bertkit.errors import ConfigError
+
+
+def mistake(message: str) -> PydanticCustomError:
+    """A value that a validator refuses, in our words alone."""
+    return PydanticCustomError("task_data", "{message}", {"message": message})
+
+
+class KnownSource(Config):
+    """A labelled set that bertkit knows by name."""
+
+    dataset: str
+    """Its name: one of those in `data/classification_sets.py`, `data/tagging/catalogue.py`, ..., such as sst2."""
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        from bertkit.data.task_catalogue import known_set
+
+        try:
+            return known_set(name).name
+        except ConfigError as e:
+            raise mistake(f"{e.what}{'' if e.what.endswith('?') else '.'} {e.remedy}") from None
+
+
+class ColumnNames(Config):
+    """Which columns of a table hold what, by name, or by number from 1."""
+
+    text: str | int = "text"
+    """The text to classify."""
+
+    text_pair: str | int | None = None
+    """The second text, where pairs of texts are classified."""
+
+    label: str | int = "label"
+    """Its label."""
+
+    labels: list[str] | dict[str, str | int] | None = None
+    """In place of `label`, labels with a column each, which says 1 where the text has it and 0 where not: their names,
+    or label to column."""
+
+    @field_validator("labels")
+    @classmethod
+    def _by_label(cls, labels: list[str] | dict[str, str | int] | None) -> dict[str, str | int] | None:
+        if labels is not None and len(set(labels)) < max(1, len(labels)):
+            raise mistake("labels has none, or a name twice")
+        return {name: name for name in labels} if isinstance(labels, list) else labels
+
+    def identity(self) -> dict[str, Any]:
+        """Single texts have the identity they had before there were pairs."""
+        return {role: column for role, column in super().identity().items() if column is not None}
+
+
+class _Files(Config):
+    """A user's own files, one a split. Their names and content decide, not where they lie."""
+
+    train: Path = runtime(...)
+    """The rows to train on."""
+
+    validation: Path | None = runtime(None)
+    """The rows to choose the best model by; without it `validation_percentage` of `train` is cut off."""
+
+    test: Path | None = runtime(None)
+    """The rows to report on."""
+
+    def splits(self) -> dict[str, Path]:
+        """The files that are given, by split."""
+        given = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: path.expanduser() for split, path in given.items() if path is not None}
+
+    def identity(self) -> dict[str, Any]:
+        """Which file is which split decides the result, though where they lie does not."""
+        return {**super().identity(), "files": {split: path.name for split, path in self.splits().items()}}
+
+    def reading(self) -> dict[str, Any]:
+        """What the reader of this format must know besides."""
+        return {}
+
+
+class _OwnFiles(_Files):
+    columns: ColumnNames = ColumnNames()
+    """The columns that hold text and label."""
+
+    label_names: list[str] | None = Field(None, min_length=2)
+    """The labels, in the order they are to have. Where the data has numbers instead, number i is the i-th, from 0."""
+
+    problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = None
+    """What labels are; when not given, several where they are lists (or `columns.labels` or `label_separator` say so),
+    and else one, also where it looks like a number. Numbers to predict must be said to be: regression."""
+
+    label_separator: str | None = Field(None, min_length=1)
+    """What stands between the labels of a text that may have several."""
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "_OwnFiles":
+        names = self.label_names or []
+        if len(set(names)) != len(names):
+            raise mistake("label_names has a name twice")
+        several = self.columns.labels is not None or self.label_separator is not None
+        if several and self.problem_type not in (None, "multi_label_classification"):
+            raise mistake(f"columns.labels and label_separator give a text several labels, not {self.problem_type}")
+        if self.columns.labels is not None and (self.label_separator or self.label_names):
+            raise mistake("with columns.labels there is no label_separator and no label_names")
+        if self.problem_type == "regression" and self.label_names:
+            raise mistake("label_names has no meaning for regression")
+        return self
+
+
+class _DelimitedSource(_OwnFiles):
+    header: bool = True
+    """Whether the first row names the columns; without one, columns go by number."""
+
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    """What separates the columns; a comma in CSV and a tab in TSV when not given."""
+
+    quoting: bool | None = None
+    """Whether `"` around a value is not part of it; when not given, true for CSV and false for TSV."""
+
+    encoding: Literal["utf-8", "latin-1", "cp1252", "gb18030"] = "utf-8"
+    """How the files encode characters."""
+
+    def reading(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("header", "delimiter", "quoting", "encoding")}
+
+
+class CsvSource(_DelimitedSource):
+    """Comma-separated files."""
+
+    format: Literal["csv"]
+    """Says what kind of files these are."""
+
+
+class TsvSource(_DelimitedSource):
+    """Tab-separated files, in which quotes are characters like any other."""
+
+    format: Literal["tsv"]
+    """Says what kind of files these are."""
+
+
+class _NamedColumnsSource(_OwnFiles):
+    @model_validator(mode="after")
+    def _columns_have_names(self) -> "_NamedColumnsSource":
+        given = self.columns.model_dump()
+        names = [*given.values(), *(given.pop("labels") or {}).values()]
+        if any(isinstance(column, int) for column in names):
+            raise mistake("columns of this format go by name, not by number")
+        return self
+
+
+class JsonlSource(_NamedColumnsSource):
+    """Files with one JSON object a line."""
+
+    format: Literal["jsonl"]
+    """Says what kind of files these are."""
+
+
+class ParquetSource(_NamedColumnsSource):
+    """Parquet files."""
+
+    format: Literal["parquet"]
+    """Says what kind of files these are."""
+
+
+class TokenColumns(Config):
+    """Which columns of a CoNLL file hold what, by number from 1."""
+
+    token: Annotated[int, Field(ge=1)] = 1
+    """The tokens."""
+
+    tag: Annotated[int, Field(ge=1)] | None = None
+    """The tags; the last column when not given."""
+
+
+class QuestionColumns(Config):
+    """Which fields hold what."""
+
+    question: str = "question"
+    """The question."""
+
+    context: str = "context"
+    """The text that holds its answer."""
+
+    answers: str = "answers"
+    """Its answers: a list of `{"text", "answer_start"}`, or `{"text": [...], "answer_start": [...]}`; empty where it has
+    none."""
+
+    id: str | None = None
+    """What the question is called; by default, its split and line."""
+
+
+class QuestionFiles(_Files):
+    format: str
+    """Says what kind of files these are."""
+
+    repair_answers: bool = False
+    """Move answers that are not at their offset to their nearest occurrence, and count them, instead of refusing them."""
+
+    scorer: Literal["squad", "squad_v2", "cmrc"] | None = None
+    """Whose exact match and F1 hold; by default squad_v2 where a question has no answer, else squad. cmrc is for Chinese."""
+
+    def reading(self) -> dict[str, Any]:
+        """What the reader of this format must know besides."""
+        return {"format": self.format, "repair_answers": self.repair_answers, "scorer": self.scorer}
+
+
+class SquadSource(QuestionFiles):
+    """Files laid out like SQuAD's, 1.1 or 2.0."""
+
+    format: Literal["squad"]
+    """Says what kind of files these are."""
+
+
+class SpanJsonlSource(QuestionFiles):
+    """Files with one JSON object a line: a question, its context, and the answers with their places in it."""
+
+    format: Literal["span_jsonl"]
+    """Says what kind of files these are."""
+
+    columns: QuestionColumns = QuestionColumns()
+    """The fields that hold question, context and answers."""
+
+    def reading(self) -> dict[str, Any]:
+        return {**super().reading(), "columns": self.columns.model_dump(exclude_none=True)}
+
+
+class TaggedFiles(_Files):
+    scheme: Literal["iob1", "bio", "bioes", "bmes"] | None = None
+    """How the tags write entities; found out when not given."""
+
+    repair_tags: bool = False
+    """Read tags that break their scheme leniently, as conlleval does, and count them, instead of refusing them."""
+
+    def reading(self) -> dict[str, Any]:
+        """What the reader of this format must know besides."""
+        return {"scheme": self.scheme, "repair_tags": self.repair_tags}
+
+
+class ConllSource(TaggedFiles):
+    """Column files of tagged tokens, a blank line after each sentence; gzip where the name ends in .gz."""
+
+    format: Literal["conll"]
+    """Says what kind of files these are."""
+
+    columns: TokenColumns = TokenColumns()
+    """The columns that hold token and tag."""
+
+
+class TaggedColumnNames(Config):
+    """Which fields hold what: tokens and tags, or text and label."""
+
+    tokens: str = "tokens"
+    """The list of tokens."""
+
+    tags: str = "tags"
+    """The list of their tags."""
+
+    text: str | None = None
+    """The text, where entities are given by their places; its characters are the tokens."""
+
+    label: str | None = None
+    """The entities of the text: `{"TYPE": {"MENTION": [[start, end], ...]}}`, the end included."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "TaggedColumnNames":
+        if (self.text is None) != (self.label is None):
+            raise mistake("text and label go together: the text, and its entities by their places")
+        if self.text is not None and {"tokens", "tags"} & self.model_fields_set:
+            raise mistake("either tokens and tags, or text and label")
+        return self
+
+
+class TaggedJsonlSource(TaggedFiles):
+    """Files with one JSON object a line, of tokens and their tags."""
+
+    format: Literal["tagged_jsonl"]
+    """Says what kind of files these are."""
+
+    columns: TaggedColumnNames = TaggedColumnNames()
+    """The fields that hold tokens and tags."""
+
+
+def _kind(source: Any) -> str | None:
+    """The tag of a source: its format, or `known` for a set with a name."""
+    if isinstance(source, dict):
+        return "known" if "dataset" in source else source.get("format")
+    return "known" if isinstance(source, KnownSource) else getattr(source, "format", None)
+
+
+Source = Annotated[
+    Annotated[KnownSource, Tag("known")]
+    | Annotated[CsvSource, Tag("csv")]
+    | Annotated[TsvSource, Tag("tsv")]
+    | Annotated[JsonlSource, Tag("jsonl")]
+    | Annotated[ParquetSource, Tag("parquet")]
+    | Annotated[ConllSource, Tag("conll")]
+    | Annotated[TaggedJsonlSource, Tag("tagged_jsonl")]
+    | Annotated[SquadSource, Tag("squad")]
+    | Annotated[SpanJsonlSource, Tag("span_jsonl")],
+    Discriminator(
+        _kind,
+        custom_error_type="source_kind",
+        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll, tagged_jsonl, squad or span_jsonl",
+    ),
+]

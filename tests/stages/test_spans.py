@@ -1,0 +1,185 @@
+"""Span tasks from files to answers: trained, scored, predicted again from the saved folder, in English and Chinese."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertForPreTraining
+
+from bertkit import storage
+from bertkit.artifacts import Checkpoint, Metrics, Model, TaskData
+from bertkit.config import build, parse_overrides
+from bertkit.errors import ConfigError, DataError
+from bertkit.kinds import kind_of
+from bertkit.models import bert
+from bertkit.predictor import Predictor
+from bertkit.stages.evaluate import EvaluateConfig, evaluate
+from bertkit.stages.finetune import FinetuneConfig, finetune
+from bertkit.stages.task_data import TaskDataConfig, task_data
+from bertkit.text import wordpiece
+
+PLACES = ["harbour", "island", "kitchen", "tower", "garden", "海", "岛", "塔"]
+NAMES = ["anna", "boris", "clara", "林", "dora"]
+FILLERS = ["and", "then", "it", "rained", "again", "，"]
+WORDS = [*PLACES, *NAMES, *FILLERS, "is", "in", "the", "where", "who", "?", "."]
+SETTINGS = {"max_seq_length": 24, "doc_stride": 6, "max_query_length": 8, "max_answer_length": 4, "n_best_size": 5}
+
+
+def run(stage, config, out, *overrides, **inputs):
+    chosen = build(config, parse_overrides(overrides), name=stage.name)
+    names = {name: one.fingerprint for name, one in inputs.items()}
+    return stage.run(chosen, inputs, out, stage.identity(chosen, names, storage.Digests()))
+
+
+def questions(count: int, *, seed: int, unanswerable: bool) -> dict:
+    """`anna is in the harbour` somewhere among other words; the answer is the place."""
+    rng = random.Random(seed)
+    paragraphs = []
+    for number in range(count):
+        name, place = rng.choice(NAMES), rng.choice(PLACES)
+        before, after = (" ".join(rng.choices(FILLERS, k=rng.randint(0, 9))) for _ in range(2))
+        context = f"{before} {name} is in the {place} . {after}".strip()
+        there = not unanswerable or number % 3 > 0
+        asked = name if there else next(other for other in NAMES if other != name)
+        answers = [{"text": place, "answer_start": context.rindex(f"the {place}") + 4}] if there else []
+        qas = [
+            {
+                "id": f"{seed}-{number}",
+                "question": f"where is {asked} ?",
+                "answers": answers,
+                "is_impossible": not there,
+            }
+        ]
+        paragraphs.append({"context": context, "qas": qas})
+    return {"version": "v2.0", "data": [{"title": "made up", "paragraphs": paragraphs}]}
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory) -> Checkpoint:
+    folder = tmp_path_factory.mktemp("start")
+    wordpiece.save([*wordpiece.SPECIAL_TOKENS, *WORDS], folder, casing=wordpiece.Casing(), model_max_length=32)
+    torch.manual_seed(0)
+    sizes = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    config = BertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=32, initializer_range=0.2, **sizes)
+    bert.save(BertForPreTraining(config), folder)
+    return Checkpoint.open(folder)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> TaskData:
+    folder = tmp_path_factory.mktemp("data")
+    for name, count, seed in (("train", 240, 1), ("dev", 60, 2)):
+        content = questions(count, seed=seed, unanswerable=True)
+        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    files = [f"source.train={folder / 'train.json'}", f"source.validation={folder / 'dev.json'}"]
+    return run(task_data, TaskDataConfig, folder / "data", "source.format=squad", *files)
+
+
+@pytest.fixture(scope="module")
+def model(start, data, tmp_path_factory) -> Model:
+    options = ["max_seq_length=24", "train_batch_size=16", "num_train_epochs=6", "learning_rate=3e-3", "device=cpu"]
+    spans = ["spans.doc_stride=6", "spans.max_query_length=8", "spans.max_answer_length=4", "spans.n_best_size=5"]
+    out = tmp_path_factory.mktemp("models") / "model"
+    return run(finetune, FinetuneConfig, out, *options, *spans, "num_threads=1", data=data, start=start)
+
+
+@pytest.fixture(scope="module")
+def metrics(model, data, tmp_path_factory) -> Metrics:
+    out = tmp_path_factory.mktemp("scores") / "out"
+    return run(evaluate, EvaluateConfig, out, "bootstrap_samples=100", "device=cpu", model=model, data=data)
+
+
+def test_it_learns_where_answers_are_and_where_none_is(metrics: Metrics) -> None:
+    found = metrics.read_json("metrics.json")["metrics"]
+    assert found["f1"] > 0.8
+    assert found["has_answer_f1"] > 0.6
+    assert found["no_answer_f1"] > 0.6
+    assert found["best_f1"] >= found["f1"]
+    assert metrics.read_json("metrics.json")["windows"] > 60
+
+
+def test_the_threshold_is_kept_and_answers_follow_it(model: Model, metrics: Metrics) -> None:
+    threshold = model.read_json("predictor.json")["settings"]["tuned"]["no_answer_threshold"]
+    for line in metrics.predictions():
+        assert (line["predicted"] != "") == (line["score"] > threshold)
+
+
+def test_the_scores_follow_from_the_predictions_alone(model: Model, metrics: Metrics) -> None:
+    facts = model.read_json("predictor.json")
+    again = kind_of(facts, facts["settings"], where="here").score(list(metrics.predictions()))
+    assert again["metrics"] == metrics.read_json("metrics.json")["metrics"]
+
+
+def test_the_saved_folder_gives_the_same_answers_as_exact_spans(model: Model, data: TaskData, metrics: Metrics) -> None:
+    rows = data.rows("validation")
+    given = [{"id": row["id"], "question": row["question"], "context": row["context"]} for row in rows]
+    predictor = Predictor.load(model.path, device="cpu", num_threads=1)
+    expected = {line["id"]: line for line in metrics.predictions()}
+    for row, line in zip(given, predictor.predict(given, batch_size=7), strict=True):
+        assert line["predicted"] == expected[row["id"]]["predicted"]
+        assert "gold" not in line
+        for span in line["n_best"]:
+            assert row["context"][span["start"] : span["end"]] == span["text"]
+
+
+def test_passages_are_ranked_by_one_score(model: Model) -> None:
+    predictor = Predictor.load(model.path, device="cpu", num_threads=1)
+    passages = ["it rained and it rained again .", "anna is in the tower . it rained", "then boris is in the garden ."]
+    (together,) = predictor.predict([{"question": "where is anna ?", "context": passages}])
+    alone = [predictor.predict([("where is anna ?", passage)])[0] for passage in passages]
+    assert together["score"] == pytest.approx(max(line["score"] for line in alone), abs=1e-4)
+    assert together["n_best"][0]["passage"] == int(np.argmax([line["score"] for line in alone]))
+    scores = [span["score"] for span in together["n_best"]]
+    assert scores == sorted(scores, reverse=True)
+    for span in together["n_best"]:
+        assert passages[span["passage"]][span["start"] : span["end"]] == span["text"]
+
+
+@pytest.mark.parametrize("context", [[], ["fine", " "], ["fine", 3], "", None])
+def test_a_question_without_context_is_refused(model: Model, context: object) -> None:
+    with pytest.raises(DataError, match="input 1"):
+        Predictor.load(model.path, device="cpu", num_threads=1).predict([{"question": "who ?", "context": context}])
+
+
+def test_a_span_in_two_windows_counts_once_by_its_better_score(start: Checkpoint) -> None:
+    kind = kind_of({"kind": "spans", "scorer": "squad"}, SETTINGS | {"no_answer_threshold": 0.0}, where="here")
+    context = " ".join(["rained", "again"] * 12)
+    row = {"id": "1", "question": "who ?", "context": context}
+    encoded = kind.encode(start.path, [row])
+    assert len(encoded) > 1
+    rng = np.random.default_rng(0)
+    outputs = [{f"{side}_logits": rng.normal(size=24) for side in ("start", "end")} for _ in range(len(encoded))]
+    (line,) = kind.predictions(outputs, encoded, [row])
+    places = {}
+    for window, output in enumerate(outputs):
+        begin, first = encoded.begin(window), int(encoded.first[window])
+        none = output["start_logits"][0] + output["end_logits"][0]
+        for i in range(first, int(encoded.last[window])):
+            for j in range(i, min(i + 4, int(encoded.last[window]))):
+                own = output["start_logits"][begin + i - first] + output["end_logits"][begin + j - first] - none
+                span = int(encoded.passages[0].starts[i]), int(encoded.passages[0].ends[j])
+                places[span] = max(places.get(span, -np.inf), own)
+    expected = sorted(places.items(), key=lambda one: -one[1])[:5]
+    assert [(span["start"], span["end"]) for span in line["n_best"]] == [span for span, _ in expected]
+    assert [span["score"] for span in line["n_best"]] == pytest.approx([own for _, own in expected])
+    assert line["predicted"] != ""  # where every question has an answer, silence is none
+
+
+def test_a_loss_that_spans_do_not_read_is_refused(start, data, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="label_smoothing"):
+        run(finetune, FinetuneConfig, tmp_path / "out", "loss.type=focal", "max_seq_length=24", data=data, start=start)
+
+
+def test_wrong_offsets_stop_the_stage_unless_repair_is_asked_for(tmp_path: Path) -> None:
+    content = questions(20, seed=3, unanswerable=False)
+    content["data"][0]["paragraphs"][4]["qas"][0]["answers"][0]["answer_start"] += 2
+    (tmp_path / "train.json").write_text(json.dumps(content), encoding="utf-8")
+    source = ["source.format=squad", f"source.train={tmp_path / 'train.json'}", "validation_percentage=30"]
+    with pytest.raises(DataError, match="1 of 20 questions"):
+        run(task_data, TaskDataConfig, tmp_path / "refused", *source)
+    repaired = run(task_data, TaskDataConfig, tmp_path / "repaired", *source, "source.repair_answers=true")
+    assert repaired.task["changed"]["train"] == {"answer moved to where it stands": 1}
+    assert repaired.task["scorer"] == "squad"
