@@ -64,7 +64,7 @@ def headline_pairs(articles: Sequence[bbc.Article], *, tally: Tally) -> Iterator
 
 def tagged_names(articles: Sequence[bbc.Article], *, tally: Tally) -> Iterator[TaggedSentence]:
     """Lower-cased sentences, their names tagged NAME in BIO; a row read is a sentence."""
-    for article in _once(articles, tally, rows=lambda one: sum(map(len, sentences(one.paragraphs)))):
+    for article in _once(articles, tally, rows=_sentence_count):
         kept, dropped = sentences(article.paragraphs)
         tally.read += len(kept) + len(dropped)
         tally.dropped.update(dropped)
@@ -120,6 +120,11 @@ def _once(
         seen.update(article.paragraphs[:1])
         tally.changed[bbc.NOT_UTF8] += article.recoded
         yield article
+
+
+def _sentence_count(article: bbc.Article) -> int:
+    kept, dropped = sentences(article.paragraphs)
+    return len(kept) + len(dropped)
 
 
 def _apart(one: bbc.Article, other: bbc.Article) -> bool:

@@ -56,34 +56,59 @@ def measure_of(scores: Mapping[str, Any], rows: Rows, metric: str) -> Measure:
     raise DataError(f"no resampling is known for {metric}")
 
 
-def mean_interval(measures: Sequence[Measure], n: int, *, count: int = 1000, seed: int = 0) -> list[float] | None:
-    """The percentile bootstrap interval `[low, high]`, over `n` rows, of the mean of a metric over runs."""
-    draws = [_mean(measures, times_drawn(drawn)) for drawn in resamples(n, count=count, seed=seed)]
-    ends = percentile_interval(np.concatenate(draws))
-    return None if ends is None else list(ends)
+def interval_over_seeds(
+    seeds: Sequence[Rows], metric: str, scores: Mapping[str, Any], *, count: int = 1000, seed: int = 0
+) -> tuple[float, float] | None:
+    """The percentile bootstrap interval, over rows, of the metric's mean over seeds; None where it is mostly undefined.
+
+    Raises:
+        DataError: the seeds were not scored on the same rows, or the metric cannot be resampled.
+    """
+    measures = [measure_of(scores, rows, metric) for rows in _aligned(seeds)]
+    draws = [_mean(measures, times_drawn(drawn)) for drawn in resamples(len(seeds[0]), count=count, seed=seed)]
+    return percentile_interval(np.concatenate(draws))
 
 
 def paired_metric_difference(
-    first: Sequence[Measure], second: Sequence[Measure], n: int, *, count: int = 2000, seed: int = 0
+    first: Sequence[Rows],
+    second: Sequence[Rows],
+    metric: str,
+    scores: Mapping[str, Any],
+    *,
+    count: int = 2000,
+    seed: int = 0,
 ) -> PairedDifference:
-    """Compare two systems by a metric over the same `n` rows in the same order, with a measure for each of their seeds.
+    """Compare two systems by a metric over the same rows, each with the predictions of one or more seeds.
 
     Rows are resampled for both systems alike, and the metric is averaged over a system's seeds; the p-value is that of
     `intervals.paired_difference`.
 
     Raises:
-        DataError: the metric is undefined, for all rows or for too many resamples.
+        DataError: rows or their gold answers differ between runs, or the metric is undefined or cannot be resampled.
     """
+    measures = [measure_of(scores, rows, metric) for rows in _aligned([*first, *second])]
+    one, other = measures[: len(first)], measures[len(first) :]
+    n = len(first[0])
     whole = np.ones((1, n), np.int64)
-    found = float(_mean(first, whole)[0]), float(_mean(second, whole)[0])
+    found = float(_mean(one, whole)[0]), float(_mean(other, whole)[0])
     difference = found[0] - found[1]
     times = (times_drawn(drawn) for drawn in resamples(n, count=count, seed=seed))
-    drawn = np.concatenate([_mean(first, block) - _mean(second, block) for block in times])
+    drawn = np.concatenate([_mean(one, block) - _mean(other, block) for block in times])
     ends = percentile_interval(drawn)
     if ends is None or np.isnan(difference):
         raise DataError("the resamples leave the metric undefined")
     as_far = np.abs(drawn - difference) >= abs(difference) - 1e-12
     return PairedDifference(n, *found, difference, *ends, float((1 + as_far.sum()) / (1 + count)))
+
+
+def _aligned(seeds: Sequence[Rows]) -> list[list[Mapping[str, Any]]]:
+    """The rows of each run in the order of the first."""
+    by_id = [{row["id"]: row for row in rows} for rows in seeds]
+    for rows in by_id[1:]:
+        if rows.keys() != by_id[0].keys() or any(rows[id]["gold"] != row["gold"] for id, row in by_id[0].items()):
+            remedy = "Evaluate the runs on the same task data and split."
+            raise DataError("the runs were not scored on the same examples", remedy=remedy)
+    return [[rows[id] for id in by_id[0]] for rows in by_id]
 
 
 def _mean(measures: Sequence[Measure], times: NDArray[np.int64]) -> Floats:

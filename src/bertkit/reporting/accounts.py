@@ -38,8 +38,8 @@ def task(source: TaskData) -> dict[str, Any]:
     """A task's rows by split: read, kept, dropped, changed, and by label."""
     described = source.task
     keys = ("name", "kind", "labels", "read", "counts", "dropped", "changed", "label_counts", "overlap")
-    keys += ("tokens", "units", "entities", "unanswerable", "contexts", "characters")
-    return {"fingerprint": source.fingerprint, **{key: described.get(key) for key in keys}}
+    of_kinds = ("tokens", "units", "entities", "unanswerable", "contexts", "characters")
+    return {"fingerprint": source.fingerprint, **{key: described.get(key) for key in (*keys, *of_kinds)}}
 
 
 def pretraining(source: Checkpoint) -> dict[str, Any]:
