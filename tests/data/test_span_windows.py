@@ -11,7 +11,33 @@ from transformers import BertTokenizerFast
 from bertkit.data.spans.encoding import IGNORED, EncodedSpans, encode_questions
 from bertkit.text import wordpiece
 
-WORDS = ["the", "old", "captain", "sailed", "to", "a", "far", "island", "and", "lost", "his", "boat", "there", "老", "船", "长", "海", "岛", "1871", ",", ".", "##s", "##ed", "e", "é"]
+WORDS = [
+    "the",
+    "old",
+    "captain",
+    "sailed",
+    "to",
+    "a",
+    "far",
+    "island",
+    "and",
+    "lost",
+    "his",
+    "boat",
+    "there",
+    "老",
+    "船",
+    "长",
+    "海",
+    "岛",
+    "1871",
+    ",",
+    ".",
+    "##s",
+    "##ed",
+    "e",
+    "é",
+]
 CONTEXT = (
     "The old captain sailed to a far island, and lost his boat there. The Island, 1871: 老船长 sailed，到海岛。" * 3
 )

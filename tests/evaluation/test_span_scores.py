@@ -108,7 +108,31 @@ def test_cmrc_takes_chinese_characters_and_words(said: str, gold: str, exact: fl
 
 @settings(max_examples=100, deadline=None)
 @given(
-    text=st.lists(st.sampled_from(["白", "鹭", "a1", "I'm", "don't", "U.S.", "end.", "3.5", "1,871", ",", "(", ")", "…", "。", "-", "%", "é", "‘"]), max_size=8)
+    text=st.lists(
+        st.sampled_from(
+            [
+                "白",
+                "鹭",
+                "a1",
+                "I'm",
+                "don't",
+                "U.S.",
+                "end.",
+                "3.5",
+                "1,871",
+                ",",
+                "(",
+                ")",
+                "…",
+                "。",
+                "-",
+                "%",
+                "é",
+                "‘",
+            ]
+        ),
+        max_size=8,
+    )
 )
 def test_words_among_chinese_are_those_of_the_treebank(text: list[str]) -> None:
     tokenizer = pytest.importorskip("nltk.tokenize.destructive").NLTKWordTokenizer()

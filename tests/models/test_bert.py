@@ -107,7 +107,9 @@ def test_a_classifier_starts_from_the_encoder_and_loads_whole(tmp_path: Path) ->
     inputs = {name: sparse[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
     with torch.no_grad():
         assert torch.allclose(
-            classification.ClassificationLoss(ours.eval()).outputs(inputs)["logits"], theirs.eval()(**inputs).logits, atol=1e-5
+            classification.ClassificationLoss(ours.eval()).outputs(inputs)["logits"],
+            theirs.eval()(**inputs).logits,
+            atol=1e-5,
         )
 
 
@@ -128,7 +130,9 @@ def test_random_init_has_the_shape_but_not_the_weights(tmp_path: Path) -> None:
 def test_the_top_of_a_model_can_start_anew(tmp_path: Path, layers: int | None, kept: list[bool]) -> None:
     pretrained = model()
     bert.save(pretrained, tmp_path)
-    ours = classification.new_classifier(tmp_path, ["a", "b"], init="pretrained", dropout=None, seed=2, reinit_layers=layers)
+    ours = classification.new_classifier(
+        tmp_path, ["a", "b"], init="pretrained", dropout=None, seed=2, reinit_layers=layers
+    )
     pairs = [(ours.bert.encoder.layer[i], pretrained.bert.encoder.layer[i]) for i in (0, 1)]
     pairs += [(ours.bert.pooler, pretrained.bert.pooler)]
     same = [all(torch.equal(a, b) for a, b in zip(x.parameters(), y.parameters(), strict=True)) for x, y in pairs]
