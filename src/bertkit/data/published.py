@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.task_labels import ProblemType
@@ -12,11 +13,14 @@ Rows = Iterator[Row | BadRow]
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """A file of a set as published, below `DIR/NAME`; `read` gives rows with `text`, in pairs
-    `text_pair`, and, where `labelled`, `label`."""
+    """A file of a set as published, below `DIR/NAME`.
+
+    `read` gives what its kind reads: of classification rows with `text`, in pairs `text_pair`, and, where `labelled`,
+    `label`.
+    """
 
     name: str
-    read: Callable[[Path], Rows]
+    read: Callable[[Path], Iterator[Any]]
     labelled: bool = True
 
 

@@ -1,16 +1,11 @@
 """The known sets of questions with spans as answers, as published."""
 
-from pathlib import Path
-
-from bertkit.data.published import HubSource, KnownSet, PublishedFile, Rows
-
-
-def _read_by_the_kind(path: Path) -> Rows:
-    raise NotImplementedError("span files are read by bertkit.data.spans.squad")
+from bertkit.data.published import HubSource, KnownSet, PublishedFile
+from bertkit.data.spans.squad import squad_entries
 
 
 def _files(*names: str) -> tuple[PublishedFile, ...]:
-    return tuple(PublishedFile(name, _read_by_the_kind) for name in names)
+    return tuple(PublishedFile(name, squad_entries) for name in names)
 
 
 SETS = (

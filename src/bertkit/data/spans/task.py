@@ -119,8 +119,8 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
         return data
     for split, files in local_files(known, data_dir).items():
         tally, seen = data.tallies.setdefault(split, Tally()), set[str]()
-        for _, path in files:
-            questions = read_questions(path, squad_entries(path), tally=tally, seen=seen, **options)
+        for file, path in files:
+            questions = read_questions(path, file.read(path), tally=tally, seen=seen, **options)
             data.splits.setdefault(split, []).extend(questions)
             names.setdefault(split, []).append(described(path))
     return data
