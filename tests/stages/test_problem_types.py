@@ -85,6 +85,7 @@ def test_several_labels_are_understood_trained_and_scored_from_their_predictions
     assert content["primary"] == "micro_f1"
     assert content["metrics"]["micro_f1"] > 0.6
     assert [row["gold"] for row in rows] == [sorted(row["label"]) for row in data.rows("validation")]
+    assert content["metrics"]["micro_f1"] == model.read_json("predictor.json")["best_metric"]
 
 
 def test_thresholds_are_kept_with_the_model_and_used_to_predict(several, tmp_path):
@@ -126,29 +127,26 @@ def test_numbers_are_trained_on_and_predicted(start, tmp_path):
         run(finetune, FinetuneConfig, tmp_path / "m2", *SMALL, "loss.type=cross_entropy", data=data, start=start)
 
 
-def test_the_end_of_a_long_text_counts_where_it_is_read_in_windows(start, tmp_path):
-    rows = [{"text": " ".join(t * 3), "label": "ab"[i % 2]} for i, t in enumerate(texts(40, longest=6))]
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
+def test_what_only_the_end_of_a_long_text_tells_is_learnt_in_windows_and_not_from_a_cut_text(start, tmp_path, pooling):
+    rng = random.Random(7)
+    middle = [" ".join(rng.choices(["boat", "wind", "old", "new"], k=14)) for _ in range(160)]
+    rows = [{"text": f"{text} {('soup', 'star')[i % 2]}", "label": "ab"[i % 2]} for i, text in enumerate(middle)]
     data = task(tmp_path, rows)
-    options = [*SMALL, "max_steps=2", "max_seq_length=10", "classification.window_overlap=2"]
-    pooling = "classification.window_pooling=attention"
-    pair = [" ".join([*["boat"] * 17, last]) for last in ("soup", "star")]
+    options = [*SMALL, "max_steps=120", "eval_steps=30", "max_seq_length=10"]
+    windows = [*options, f"classification.window_pooling={pooling}", "classification.window_overlap=2"]
+    one = "classification.max_windows=1"
 
-    def lines(model):
-        return [line["scores"]["a"] for line in Predictor.load(model.path, device="cpu").predict(pair)]
+    read = run(finetune, FinetuneConfig, tmp_path / "read", *windows, data=data, start=start)
+    found = scored(read, data, tmp_path / "read_eval").read_json("metrics.json")
+    assert found["metrics"]["accuracy"] > 0.95
+    assert found["truncated"] == 0
+    assert found["windows"] > found["n"]
 
-    whole = run(finetune, FinetuneConfig, tmp_path / "whole", *options, pooling, data=data, start=start)
-    first, second = lines(whole)
-    assert abs(first - second) > 1e-5
-    metrics = scored(whole, data, tmp_path / "whole_eval").read_json("metrics.json")
-    assert metrics["truncated"] == 0
-    assert metrics["windows"] > metrics["n"]
-
-    one = [*options, pooling, "classification.max_windows=1"]
-    cut = run(finetune, FinetuneConfig, tmp_path / "cut", *one, data=data, start=start)
-    first, second = lines(cut)
-    assert first == pytest.approx(second, abs=1e-7)
-    notes = scored(cut, data, tmp_path / "cut_eval").read_json("metrics.json")["notes"]
-    assert any("were cut after 1 windows of 10 tokens" in note for note in notes)
+    cut = run(finetune, FinetuneConfig, tmp_path / "cut", *windows, one, data=data, start=start)
+    found = scored(cut, data, tmp_path / "cut_eval").read_json("metrics.json")
+    assert found["metrics"]["accuracy"] < 0.75
+    assert any("were cut after 1 windows of 10 tokens" in note for note in found["notes"])
 
 
 def test_accumulation_over_windows_changes_nothing(start, tmp_path):
@@ -167,15 +165,17 @@ def test_accumulation_over_windows_changes_nothing(start, tmp_path):
 
 
 def test_balanced_class_weights_lift_the_rare_label(start, tmp_path):
-    rows = [{"text": " ".join(t), "label": "rare" if i % 10 == 0 else "common"} for i, t in enumerate(texts(120))]
+    """Numbers are unknown to the tokenizer: nothing tells the labels apart, and a model gives the rare one its share."""
+    rows = [{"text": f"moon {1000 + i}", "label": "rare" if i % 10 == 0 else "common"} for i in range(240)]
     data = task(tmp_path, rows)
     shares = []
     for weights in ("null", "balanced"):
-        options = [*SMALL, "learning_rate=1e-3", f"loss.class_weights={weights}", "eval_steps=24"]
+        options = [*SMALL, f"loss.class_weights={weights}", "max_steps=200", "eval_steps=200"]
         model = run(finetune, FinetuneConfig, tmp_path / f"model_{weights}", *options, data=data, start=start)
         given = Predictor.load(model.path, device="cpu").predict(row["text"] for row in data.rows("validation"))
         shares.append(sum(line["scores"]["rare"] for line in given) / len(given))
-    assert shares[1] > 1.3 * shares[0]
+    assert shares[0] < 0.2
+    assert shares[1] > 0.35
 
 
 def test_windows_are_for_single_texts(start, tmp_path):

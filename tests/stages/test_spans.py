@@ -107,6 +107,11 @@ def test_the_threshold_is_kept_and_answers_follow_it(model: Model, metrics: Metr
         assert (line["predicted"] != "") == (line["score"] > threshold)
 
 
+def test_the_weights_are_chosen_with_the_threshold_they_are_kept_with(model: Model, metrics: Metrics) -> None:
+    """Evaluated on the same split, the kept model gives the figure that it was chosen for."""
+    assert model.read_json("predictor.json")["best_metric"] == metrics.read_json("metrics.json")["metrics"]["f1"]
+
+
 def test_the_scores_follow_from_the_predictions_alone(model: Model, metrics: Metrics) -> None:
     facts = model.read_json("predictor.json")
     again = kind_of(facts, facts["settings"], where="here").score(list(metrics.predictions()))

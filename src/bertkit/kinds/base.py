@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from bertkit.data.encoded import EncodedRows
 from bertkit.kinds.inputs import read_texts
@@ -73,6 +73,10 @@ class Kind(ABC):
     @abstractmethod
     def predictions(self, outputs: Sequence[Outputs], encoded: EncodedRows, rows: Sequence[Row]) -> list[Prediction]:
         """The lines of `predictions.jsonl`, one a row of the task: id, gold where there is one, predicted, scores."""
+
+    def tuned(self, chosen: Mapping[str, Any]) -> Self:
+        """The same with what `tune` chose."""
+        return type(self)(self.task, {**self.settings, "tuned": dict(chosen)}, where=self.where)
 
     def tune(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """What to choose on the validation split and keep with the model, such as thresholds."""

@@ -24,7 +24,7 @@ def _input_files(config: FinetuneConfig) -> list[Path]:
     return [block.synonyms] if block is not None and block.synonyms is not None else []
 
 
-@stage("finetune", version=2, resumable=True, parallel=True, input_files=_input_files)
+@stage("finetune", version=3, resumable=True, parallel=True, input_files=_input_files)
 def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: Path) -> Model:
     """Fine-tune a BERT on a task; the weights that were best on the validation split are kept."""
     from bertkit.kinds import kind_of
@@ -68,10 +68,15 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
         best.restore(session.saved.groups["best"], session.saved.state["best"])
         tuned = session.saved.state["tuned"]
     session.more = lambda: ({"best": best.weights}, {"best": best.state, "tuned": tuned})
-    predictions: list[dict[str, Any]] = []
+    chosen: dict[str, Any] = {}
 
     def score(outputs: "list[Outputs]") -> dict[str, float]:
-        predictions[:] = kind.predictions(outputs, validation, rows["validation"])
+        """The figures with what is tuned: the model is kept with it."""
+        predictions = kind.predictions(outputs, validation, rows["validation"])
+        chosen.clear()
+        if found := kind.tune(predictions):
+            chosen.update(found)
+            predictions = kind.tuned(found).predictions(outputs, validation, rows["validation"])
         return {name: value for name, value in kind.score(predictions)["metrics"].items() if value is not None}
 
     # --- loop
@@ -85,7 +90,7 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
         if metric not in figures:
             raise _no_such_metric(metric, figures)
         if best.offer(result.step, figures, session.weights):
-            tuned = kind.tune(predictions)
+            tuned = dict(chosen)
         if best.exhausted:
             break
         if not last:
