@@ -12,12 +12,21 @@ from bertkit import storage
 from bertkit.data.tables.lines import Encoding, Lines, without_line_end
 from bertkit.errors import DataError
 
-FORMATS = ("csv", "tsv", "jsonl", "parquet", "conll", "tagged_jsonl", "squad", "span_jsonl")
+FORMATS = (
+    "csv",
+    "tsv",
+    "jsonl",
+    "parquet",
+    "conll",
+    "tagged_jsonl",
+    "tagged_parquet",
+    "squad",
+    "span_jsonl",
+    "span_parquet",
+)
 
 _ENDINGS = {
     ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
     ".conll": "conll",
     ".bio": "conll",
     ".iob": "conll",
@@ -30,9 +39,26 @@ _LOOKED_AT = 200
 
 # What others call these columns; the first that is there is taken.
 _NAMES: dict[str, tuple[str, ...]] = {
-    "text": ("text", "sentence1", "text_a", "question1", "premise", "question", "sentence", "review", "content"),
+    "text": (
+        *("text", "sentence1", "text_a", "question1", "premise", "question", "sentence", "review", "content"),
+        *(
+            "comment",
+            "comment_text",
+            "tweet",
+            "document",
+            "body",
+            "message",
+            "utterance",
+            "description",
+            "headline",
+            "title",
+        ),
+    ),
     "text_pair": ("text_pair", "sentence2", "text_b", "question2", "hypothesis", "sentence"),
-    "label": ("label", "labels", "score", "class", "category", "target", "stars", "rating", "topic"),
+    "label": (
+        *("label", "labels", "gold_label", "score", "class", "category", "target", "stars", "rating", "topic"),
+        *("sentiment", "emotion", "intent", "polarity", "is_duplicate", "similarity_score", "relatedness_score"),
+    ),
 }
 
 
@@ -45,17 +71,19 @@ def detect_format(path: Path) -> str:
     if found := _ENDINGS.get(path.suffix.lower()):
         return found
     with storage.reporting_os_errors(path, "read"), path.open("rb") as file:
-        if file.read(4) == b"PAR1":
-            return "parquet"
+        is_parquet = file.read(4) == b"PAR1" or path.suffix.lower() == ".parquet"
+    if is_parquet:
+        return _of_columns(_parquet_columns(path), "parquet")
     lines = [without_line_end(line) for line in islice(Lines(path), _LOOKED_AT)]
     filled = [line for line in lines if line.strip()]
     if not filled:
         raise DataError("is empty", where=str(path))
     if filled[0].lstrip().startswith(("{", "[")):
         return _json_format(filled[0])
-    if len(filled) < len(lines) and all(_TAG.fullmatch(line.split()[-1]) for line in filled if len(line.split()) > 1):
+    tokens = [line.split() for line in filled if not line.startswith("#")]
+    if len(filled) < len(lines) and all(_TAG.fullmatch(cells[-1]) for cells in tokens if len(cells) > 1):
         return "conll"
-    if len({line.count("\t") for line in filled}) == 1 and "\t" in filled[0]:
+    if path.suffix.lower() == ".tsv" or (len({line.count("\t") for line in filled}) == 1 and "\t" in filled[0]):
         return "tsv"
     raise DataError(
         "does not say what kind of file it is", where=str(path), remedy=f"Add format=NAME: {', '.join(FORMATS)}."
@@ -67,10 +95,14 @@ def _json_format(line: str) -> str:
     first = _object(line)
     if first is None or isinstance(first.get("data"), list):
         return "squad"
-    if {"question", "context", "answers"} <= first.keys():
-        return "span_jsonl"
-    tagged = isinstance(first.get("tokens"), list) or isinstance(first.get("label"), dict)
-    return "tagged_jsonl" if tagged else "jsonl"
+    return "tagged_jsonl" if isinstance(first.get("label"), dict) else _of_columns(list(first), "jsonl")
+
+
+def _of_columns(names: Sequence[str], table: str) -> str:
+    """What a table holds, by its columns."""
+    if {"question", "context", "answers"} <= set(names):
+        return f"span_{table}"
+    return f"tagged_{table}" if "tokens" in names or guess_tokens(names) else table
 
 
 def column_names(path: Path, format: str, *, delimiter: str | None = None, encoding: Encoding = "utf-8") -> list[str]:
@@ -106,6 +138,13 @@ def guess_columns(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, A
         if free:
             roles[role] = free[0]
     return roles
+
+
+def guess_tokens(names: Sequence[str]) -> dict[str, str]:
+    """The columns of `tokens` and `tags` among `names`; none where either is missing."""
+    known = {"tokens": ("tokens", "words"), "tags": ("tags", "ner_tags", "ner", "bio_tags", "labels", "pos_tags")}
+    found = {role: next((name for name in own if name in names), None) for role, own in known.items()}
+    return {role: name for role, name in found.items() if name} if all(found.values()) else {}
 
 
 def _object(line: str) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from bertkit.data.split_data import SplitData, described
 from bertkit.data.tables.delimited import read_delimited
 from bertkit.data.tables.json_lines import read_json_lines
 from bertkit.data.tables.lines import Encoding
+from bertkit.data.tables.parquet import label_names as parquet_label_names
 from bertkit.data.tables.parquet import read_parquet
 from bertkit.data.tables.rows import BadRow, Columns, Row
 from bertkit.data.task_catalogue import known_set, local_files, partial_copy
@@ -126,6 +127,8 @@ def read_files(
         DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable rows.
     """
     data = LabelledData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "")
+    if format == "parquet" and label_names is None and "labels" not in columns:
+        label_names = parquet_label_names(files["train"], columns["label"])
     roles, data.rule = label_rule(columns, label_names, problem_type, label_separator)
     for split, path in files.items():
         rows = read_table(path, format=format, columns=roles, **reading)

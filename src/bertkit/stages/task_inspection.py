@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from bertkit.data.split_data import SplitData
 
 _TEXTS = {"classification": ("text", "text_pair"), "tagging": ("text",), "spans": ("question", "context")}
-_KINDS = {"conll": "tagging", "tagged_jsonl": "tagging", "squad": "spans", "span_jsonl": "spans"}
+_KINDS = dict.fromkeys(("conll", "tagged_jsonl", "tagged_parquet"), "tagging")
+_KINDS |= dict.fromkeys(("squad", "span_jsonl", "span_parquet"), "spans")
 _SHOWN_LABELS = 20
 _SHOWN_ROWS = 10
 _ANY_NUMBER = 2**31
@@ -93,6 +94,8 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
         yield _line("bad row", f"{row['where']}: {row['what']}")
     if (bad := found.get("rows", {}).get("bad", 0)) > len(found.get("bad_rows", ())):
         yield _line("bad row", f"and {bad - len(found['bad_rows']):,} more")
+    for remedy in dict.fromkeys(row["remedy"] for row in found.get("bad_rows", ()) if row["remedy"]):
+        yield _line("remedy", remedy)
     if bad:
         yield _line("", "task_data stops at a bad row unless max_bad_rows allows it.")
     if "tokens" not in next(iter(splits.values()), {}):
@@ -101,7 +104,7 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     """The source of a task_data config that reads the file; what was found out on the way goes to `found`."""
-    from bertkit.data.file_formats import column_names, detect_format, guess_columns
+    from bertkit.data.file_formats import column_names, detect_format, guess_columns, guess_tokens
 
     format = given.pop("format", None) or detect_format(path)
     found["format"] = format
@@ -113,22 +116,19 @@ def _source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> dict[st
             found["columns"] = names
             columns = guess_columns(names, columns)
         found["read_as"] = columns
-    elif format == "tagged_jsonl" and not columns:
-        columns = {} if _has_tokens(path) else {"text": "text", "label": "label"}
+    elif format in ("tagged_jsonl", "tagged_parquet") and not columns:
+        names = column_names(path, format.removeprefix("tagged_"))
+        columns = guess_tokens(names) or ({} if "tokens" in names else {"text": "text", "label": "label"})
+        found["columns"], found["read_as"] = names, columns
     return {**given, "format": format, "train": str(path), **({"columns": columns} if columns else {})}
-
-
-def _has_tokens(path: Path) -> bool:
-    from bertkit.data.file_formats import column_names
-
-    return "tokens" in column_names(path, "jsonl")
 
 
 def _problem(data: "SplitData[Any]") -> dict[str, Any] | None:
     if not data.splits["train"]:
-        first = data.tallies["train"].errors[:1]
         what = f"has no row that can be used, of {data.tallies['train'].read:,}"
-        return {"what": what, "where": first[0].where if first else None, "remedy": first[0].what if first else None}
+        if not (errors := data.tallies["train"].errors):
+            return {"what": what, "where": None, "remedy": None}
+        return {"what": f"{what}: {errors[0].what}", "where": errors[0].where, "remedy": errors[0].remedy}
     try:
         data.check(carved=False)
         data.check_sampled()

@@ -219,17 +219,26 @@ class SquadSource(QuestionFiles):
     """Says what kind of files these are."""
 
 
-class SpanJsonlSource(QuestionFiles):
-    """Files with one JSON object a line: a question, its context, and the answers with their places in it."""
-
-    format: Literal["span_jsonl"]
-    """Says what kind of files these are."""
-
+class _QuestionTable(QuestionFiles):
     columns: QuestionColumns = QuestionColumns()
     """The fields that hold question, context and answers."""
 
     def reading(self) -> dict[str, Any]:
         return {**super().reading(), "columns": self.columns.model_dump(exclude_none=True)}
+
+
+class SpanJsonlSource(_QuestionTable):
+    """Files with one JSON object a line: a question, its context, and the answers with their places in it."""
+
+    format: Literal["span_jsonl"]
+    """Says what kind of files these are."""
+
+
+class SpanParquetSource(_QuestionTable):
+    """Parquet files of questions, their contexts, and the answers with their places in them."""
+
+    format: Literal["span_parquet"]
+    """Says what kind of files these are."""
 
 
 class TaggedFiles(_Files):
@@ -252,6 +261,12 @@ class ConllSource(TaggedFiles):
 
     columns: TokenColumns = TokenColumns()
     """The columns that hold token and tag."""
+
+    comments: bool = False
+    """Whether lines before a sentence that begin with `#` are none of its tokens, as CoNLL-U has them."""
+
+    def reading(self) -> dict[str, Any]:
+        return {**super().reading(), "comments": self.comments}
 
 
 class TaggedColumnNames(Config):
@@ -278,14 +293,29 @@ class TaggedColumnNames(Config):
         return self
 
 
-class TaggedJsonlSource(TaggedFiles):
+class _TaggedTable(TaggedFiles):
+    columns: TaggedColumnNames = TaggedColumnNames()
+    """The fields that hold tokens and tags."""
+
+    tag_names: list[str] | None = Field(None, min_length=2)
+    """Where tags are numbers, number i is the i-th name, from 0; parquet files of the Hub say their names themselves."""
+
+    def reading(self) -> dict[str, Any]:
+        return {**super().reading(), "tag_names": self.tag_names}
+
+
+class TaggedJsonlSource(_TaggedTable):
     """Files with one JSON object a line, of tokens and their tags."""
 
     format: Literal["tagged_jsonl"]
     """Says what kind of files these are."""
 
-    columns: TaggedColumnNames = TaggedColumnNames()
-    """The fields that hold tokens and tags."""
+
+class TaggedParquetSource(_TaggedTable):
+    """Parquet files of tokens and their tags."""
+
+    format: Literal["tagged_parquet"]
+    """Says what kind of files these are."""
 
 
 def _kind(source: Any) -> str | None:
@@ -304,10 +334,13 @@ Source = Annotated[
     | Annotated[ConllSource, Tag("conll")]
     | Annotated[TaggedJsonlSource, Tag("tagged_jsonl")]
     | Annotated[SquadSource, Tag("squad")]
-    | Annotated[SpanJsonlSource, Tag("span_jsonl")],
+    | Annotated[SpanJsonlSource, Tag("span_jsonl")]
+    | Annotated[TaggedParquetSource, Tag("tagged_parquet")]
+    | Annotated[SpanParquetSource, Tag("span_parquet")],
     Discriminator(
         _kind,
         custom_error_type="source_kind",
-        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll, tagged_jsonl, squad or span_jsonl",
+        custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll, tagged_jsonl, "
+        "tagged_parquet, squad, span_jsonl or span_parquet",
     ),
 ]

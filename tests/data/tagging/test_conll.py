@@ -116,3 +116,14 @@ def test_sentences_in_are_sentences_used_and_reported(lines: list[str]) -> None:
     assert tally.read == len(data.splits["train"]) + sum(tally.dropped.values())
     for sentence in data.splits["train"]:
         assert len(sentence.tokens) == len(sentence.tags)
+
+
+def test_comments_before_a_sentence_are_left_out_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("#\tsource 1\n1\tAda\tB-PER\n2\t#\tO\n\n# text = x\n1\tBob\tB-PER\n", encoding="utf-8")
+    refused = list(read_conll(path, token=2, tag=3))
+    assert [type(row) for row in refused] == [BadRow, BadRow]
+    assert "source.comments=true" in str(refused[0].error.remedy)
+    first, second = read_conll(path, token=2, tag=3, comments=True)
+    assert (first.values["tokens"], first.values["lines"]) == (["Ada", "#"], [2, 3])
+    assert second.values["tokens"] == ["Bob"]

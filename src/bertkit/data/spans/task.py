@@ -1,21 +1,24 @@
 """Span tasks: from known sets or a user's files to splits of questions and what is known of them."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from bertkit.data.published import KnownSet
-from bertkit.data.spans.json_lines import line_entries, listed_answers
 from bertkit.data.spans.questions import Entry, Question, read_questions
+from bertkit.data.spans.rows import listed_answers, row_entries
 from bertkit.data.spans.squad import squad_entries
 from bertkit.data.split_data import SplitData, described
+from bertkit.data.tables.json_lines import read_json_lines
+from bertkit.data.tables.parquet import read_parquet
+from bertkit.data.tables.rows import BadRow
 from bertkit.data.task_catalogue import known_set, local_files
 from bertkit.data.task_examples import Tally
 from bertkit.errors import DataError
 
-Format = Literal["squad", "span_jsonl"]
+Format = Literal["squad", "span_jsonl", "span_parquet"]
 Scorer = Literal["squad", "squad_v2", "cmrc"]
 
 
@@ -72,7 +75,7 @@ def read_files(
     """A user's own files, one a split.
 
     Args:
-        columns: of `span_jsonl`, the fields that hold `question`, `context`, `answers` and, where there is one, `id`.
+        columns: of `span_jsonl` and `span_parquet`, the fields that hold `question`, `context`, `answers` and, where there is one, `id`.
         repair_answers: move answers that are not at their offset, as of `read_questions`.
         scorer: by default `squad_v2` where a question has no answer, else `squad`.
 
@@ -82,7 +85,12 @@ def read_files(
     data = SpanData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "f1")
     for split, path in files.items():
         tally = data.tallies.setdefault(split, Tally())
-        entries = squad_entries(path) if format == "squad" else line_entries(path, columns=columns or {}, prefix=split)
+        entries: Iterable[Entry | BadRow]
+        if format == "squad":
+            entries = squad_entries(path)
+        else:
+            read = read_json_lines if format == "span_jsonl" else read_parquet
+            entries = row_entries(read(path, columns=columns or {}), prefix=split)
         questions = read_questions(path, entries, tally=tally, max_bad_rows=max_bad_rows, repair=repair_answers)
         data.splits[split] = list(questions)
         data.source["files"][split] = [described(path)]

@@ -1,5 +1,6 @@
 """Parquet to rows, in bounded memory, values as their columns type them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,27 @@ def read_parquet(path: Path, *, columns: Columns) -> Iterator[Row | BadRow]:
             # Arrow reports damaged files as an OSError that no system call made.
             what = str(e).splitlines()[0] if str(e) else type(e).__name__
             raise DataError(f"cannot be read as parquet: {what}", where=str(path)) from None
+
+
+def label_names(path: Path, column: str) -> list[str] | None:
+    """The names of the numbers in a column, where the file tells them as exports of the Hugging Face Hub do.
+
+    Raises:
+        DataError: the file is not parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with storage.reporting_os_errors(path, "read"), path.open("rb") as file:
+        try:
+            told = (pq.read_schema(file).metadata or {}).get(b"huggingface", b"{}")
+        except pa.ArrowException as e:
+            raise DataError(f"cannot be read as parquet: {str(e).splitlines()[0]}", where=str(path)) from None
+    feature = json.loads(told).get("info", {}).get("features", {}).get(column)
+    if isinstance(feature, list):  # a list of values, as older exports have it
+        feature = feature[0]
+    names = (feature or {}).get("feature", feature or {}).get("names")
+    return names if isinstance(names, list) else None
 
 
 def _values(column: Any) -> list[Any]:

@@ -29,12 +29,13 @@ class _GzipLines(Lines):
                 yield content.decode(self.encoding, errors="surrogateescape")
 
 
-def read_conll(path: Path, *, token: int = 1, tag: int | None = None) -> Iterator[Row | BadRow]:
+def read_conll(path: Path, *, token: int = 1, tag: int | None = None, comments: bool = False) -> Iterator[Row | BadRow]:
     """Each sentence as a row with `tokens`, `tags` and `lines` (the number of each one's), numbered by its first line.
 
     Args:
         token: which column has the tokens, from 1.
         tag: which has the tags; by default the last.
+        comments: whether lines before a sentence that begin with `#` are none of its tokens, and left out.
 
     Columns are parted by tabs where a line has one, else by spaces; `-DOCSTART-` lines are left out. A sentence with a
     line that cannot be read is a `BadRow`.
@@ -44,6 +45,8 @@ def read_conll(path: Path, *, token: int = 1, tag: int | None = None) -> Iterato
     problem: BadRow | None = None
     for line in lines:
         text = without_line_end(line)
+        if comments and not block and text.startswith("#"):
+            continue
         if error := lines.bad_bytes(text):
             problem = problem or BadRow(lines.number, NOT_UTF8, error)
         if text.strip(" \t\r"):
@@ -72,16 +75,21 @@ def _sentence(
             where = lines.where(number)
             if len(row) < wanted:
                 what = f"has {len(row)} columns, and column {wanted} is asked for: {text[:60]!r}"
-                yield BadRow(first, NO_TAG, DataError(what, where=where, remedy="Set source.columns.token and .tag."))
+                remedy = f"Set source.columns.token and .tag.{_comments(block)}"
+                yield BadRow(first, NO_TAG, DataError(what, where=where, remedy=remedy))
             else:
                 what = f"has {len(row)} columns, the sentence's first line {width}: {text[:60]!r}"
-                yield BadRow(
-                    first, COLUMNS_DIFFER, DataError(what, where=where, remedy="Every line needs all columns.")
-                )
+                remedy = f"Every line needs all columns.{_comments(block)}"
+                yield BadRow(first, COLUMNS_DIFFER, DataError(what, where=where, remedy=remedy))
             return
     tags = [row[-1 if tag is None else tag - 1] for row in cells]
     values = {"tokens": [row[token - 1] for row in cells], "tags": tags, "lines": [number for number, _ in block]}
     yield Row(first, lines.where(first), values)
+
+
+def _comments(block: list[tuple[int, str]]) -> str:
+    commented = block[0][1].startswith("#")
+    return " Lines of comment are left out with source.comments=true." if commented else ""
 
 
 def _cells(text: str) -> list[str]:

@@ -17,6 +17,7 @@ BROKEN = "tags break their scheme"
 COUNTS_DIFFER = "tokens and tags differ in number"
 EMPTY = "empty sentence"
 NOT_STRINGS = "tokens or tags are not strings"
+NO_NAME = "a tag's number has no name"
 BAD_SPAN = "an entity's place is wrong"
 REPAIRED = "tags read leniently"
 OVERLAPPING = "overlapping entity left out"
@@ -104,7 +105,9 @@ def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> _Made
     tokens, tags = row.values["tokens"], row.values["tags"]
     for name, values in (("tokens", tokens), ("tags", tags)):
         if not isinstance(values, list) or not set(map(type, values)) <= {str}:
-            raise _UnusableError(NOT_STRINGS, f"{name} is not a list of strings: {str(values)[:60]}")
+            numbers = name == "tags" and isinstance(values, list) and set(map(type, values)) == {int}
+            remedy = "Say what the numbers stand for: source.tag_names=[O, B-PER, I-PER, ...]." if numbers else None
+            raise _UnusableError(NOT_STRINGS, f"{name} is not a list of strings: {str(values)[:60]}", remedy)
     if not tokens:
         raise _UnusableError(EMPTY, "has no tokens")
     if len(tokens) != len(tags):

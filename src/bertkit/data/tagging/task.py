@@ -1,23 +1,24 @@
 """Tagging tasks: from known sets or a user's files to splits of tagged sentences and what is known of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from bertkit.data.split_data import SplitData, described
 from bertkit.data.tables.json_lines import read_json_lines
+from bertkit.data.tables.parquet import label_names, read_parquet
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.tagging.conll import read_conll
 from bertkit.data.tagging.schemes import Scheme, read_tags
-from bertkit.data.tagging.sentences import TaggedSentence, read_sentences, scheme_of
+from bertkit.data.tagging.sentences import NO_NAME, TaggedSentence, read_sentences, scheme_of
 from bertkit.data.task_catalogue import known_set, local_files
 from bertkit.data.task_examples import Tally, count_unlabelled
 from bertkit.data.task_hub import read_hub_set
 from bertkit.errors import DataError
 
-Format = Literal["conll", "tagged_jsonl"]
+Format = Literal["conll", "tagged_jsonl", "tagged_parquet"]
 
 
 @dataclass
@@ -93,13 +94,17 @@ def read_files(
     columns: Mapping[str, Any],
     scheme: Scheme | None = None,
     repair_tags: bool = False,
+    tag_names: Sequence[str] | None = None,
+    comments: bool = False,
     max_bad_rows: int = 0,
 ) -> TaggedData:
     """A user's own files, one a split.
 
     Args:
-        columns: of `conll`, `token` and `tag`, numbers from 1; of `tagged_jsonl`, `tokens` and `tags`, names, or `text` and
-            `label`, which is `{type: {mention: [[start, end], ...]}}`, the end included.
+        columns: of `conll`, `token` and `tag`, numbers from 1; else `tokens` and `tags`, names, or `text` and `label`, which
+            is `{type: {mention: [[start, end], ...]}}`, the end included.
+        tag_names: where tags are numbers, number i is the i-th, from 0; by default what a parquet file says itself.
+        comments: of `conll`, whether lines before a sentence that begin with `#` are none of its tokens.
         scheme: that of the tags; by default the one that those of `train` are in.
 
     Raises:
@@ -109,7 +114,14 @@ def read_files(
     if columns.get("text") is not None:
         columns = {role: columns[role] for role in ("text", "label")}
     for split, path in files.items():
-        rows = read_conll(path, **columns) if format == "conll" else read_json_lines(path, columns=columns)
+        rows: Iterable[Row | BadRow]
+        if format == "conll":
+            rows = read_conll(path, **columns, comments=comments)
+        elif format == "tagged_jsonl":
+            rows = _named(read_json_lines(path, columns=columns), tag_names)
+        else:
+            names = tag_names or (label_names(path, columns["tags"]) if "tags" in columns else None)
+            rows = _named(read_parquet(path, columns=columns), names)
         options = {"scheme": scheme, "repair": repair_tags, "max_bad_rows": max_bad_rows}
         _add(data, split, rows, prefix=split, folder=path.parent, **options)
         data.source["files"][split] = [described(path)]
@@ -161,6 +173,19 @@ def _tokens_and_tags(row: Row | BadRow) -> Row | BadRow:
     if isinstance(row, BadRow):
         return row
     return Row(row.number, row.where, {"tokens": row.values["text"], "tags": row.values["label"]})
+
+
+def _named(rows: Iterable[Row | BadRow], names: Sequence[str] | None) -> Iterator[Row | BadRow]:
+    """Rows whose tags are `names` instead of their numbers."""
+    for row in rows:
+        tags = row.values.get("tags") if isinstance(row, Row) and names is not None else None
+        if not isinstance(row, Row) or names is None or not isinstance(tags, list) or set(map(type, tags)) - {int}:
+            yield row
+        elif wrong := [tag for tag in tags if not 0 <= tag < len(names)]:
+            what = f"the tag {wrong[0]} has no name: there are {len(names)}, from 0"
+            yield BadRow(row.number, NO_NAME, DataError(what, where=row.where, remedy="Set source.tag_names."))
+        else:
+            yield Row(row.number, row.where, {**row.values, "tags": [names[tag] for tag in tags]})
 
 
 def _add(

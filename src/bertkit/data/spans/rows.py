@@ -1,23 +1,21 @@
-"""Questions with a line each to questions: the form in which the Hub's data sets are exported."""
+"""Tables with a row a question to questions: the form in which the Hub's data sets are exported."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bertkit.data.spans.questions import Entry
-from bertkit.data.tables import json_lines
-from bertkit.data.tables.rows import BadRow
+from bertkit.data.tables.rows import BadRow, Row
 
 
-def line_entries(path: Path, *, columns: Mapping[str, str], prefix: str) -> Iterator[Entry | BadRow]:
-    """The questions of a JSON lines file.
+def row_entries(rows: Iterable[Row | BadRow], *, prefix: str) -> Iterator[Entry | BadRow]:
+    """The questions of a table.
 
     Args:
-        columns: of `question`, `context` and `answers`, which is a list of `{"text", "answer_start"}` or, as the Hub has
+        rows: with `question`, `context` and `answers`, which is a list of `{"text", "answer_start"}` or, as the Hub has
             it, `{"text": [...], "answer_start": [...]}`; an empty one says that there is no answer. `id` may be among them.
-        prefix: stands before the line's number where there is no `id`.
+        prefix: stands before the row's number where there is no `id`.
     """
-    for row in json_lines.read_json_lines(path, columns=columns):
+    for row in rows:
         if isinstance(row, BadRow):
             yield row
             continue
