@@ -1,9 +1,10 @@
-"""Fine-tune a BERT on a task.
+"""Fine-tune a BERT on a task, or train a baseline.
 
     python recipes/finetune.py --config classify --input data=DIR --input start=DIR --out artifacts/my-model
     accelerate launch --config_file accelerate_config.yaml recipes/finetune.py (the same arguments)
 
-Reads   data (TaskData), start (Checkpoint or any Hugging Face BERT folder)
+Reads   data (TaskData); start (Checkpoint or any Hugging Face BERT folder), or for a baseline tokenizer (Tokenizer),
+        vectors (WordVectors) or neither
 Writes  Model
 """
 

@@ -218,6 +218,13 @@ class WordVectors(Artifact):
 
     files = ("vectors.safetensors", "words.txt")
 
+    def read(self) -> tuple[list[str], Any]:
+        """The words, and their vectors as an array (words, width)."""
+        from safetensors.numpy import load_file
+
+        words = (self.path / "words.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return words, load_file(self.path / "vectors.safetensors")["vectors"]
+
 
 @dataclass(frozen=True, slots=True)
 class Model(Artifact):

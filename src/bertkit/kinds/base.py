@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from bertkit.data.encoded import EncodedRows
 from bertkit.kinds.inputs import read_texts
 from bertkit.models.objective import TaskObjective
+from bertkit.models.sources import ModelSource
 from bertkit.training.prediction import Outputs
 
 Row = dict[str, Any]
@@ -26,6 +27,8 @@ class Kind(ABC):
     name: ClassVar[str]
     task_keys: ClassVar[tuple[str, ...]] = ("labels",)
     """What of `task.json` a model depends on: data that differs in it is not the model's."""
+    words_are_given: ClassVar[bool] = False
+    """Whether `texts` are single words."""
 
     def __init__(self, task: Mapping[str, Any], settings: Mapping[str, Any], *, where: str) -> None:
         self.task, self.settings, self.where = task, settings, where
@@ -49,18 +52,13 @@ class Kind(ABC):
     def encode(self, folder: Path, rows: Sequence[Row]) -> EncodedRows:
         """Rows with the tokenizer in `folder`; they need no labels where nothing is to be learnt."""
 
+    def texts(self, row: Row) -> list[str]:
+        """What of a row is read as a text of its own."""
+        return [row[column] for column in self.columns]
+
     @abstractmethod
-    def new_objective(
-        self,
-        start: Path,
-        *,
-        init: Literal["pretrained", "random"],
-        dropout: float | None,
-        seed: int,
-        reinit_layers: int | None,
-        loss: Mapping[str, Any],
-    ) -> TaskObjective:
-        """The model to train from the BERT in `start`; `loss` is finetune's block of that name."""
+    def new_objective(self, source: ModelSource, loss: Mapping[str, Any]) -> TaskObjective:
+        """The model to train, made from `source`; `loss` is finetune's block of that name."""
 
     @abstractmethod
     def load_objective(self, folder: Path) -> TaskObjective:

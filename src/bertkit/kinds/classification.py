@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from bertkit.kinds.problems import PROBLEMS
 from bertkit.models import classification as model
 from bertkit.models.losses import Problem as ProblemType
 from bertkit.models.losses import class_weights
+from bertkit.models.sources import ModelSource, trained_classifier
 from bertkit.training.prediction import Outputs
 
 
@@ -49,32 +50,16 @@ class Classification(Kind):
             max_windows=self.settings["max_windows"],
         )
 
-    def new_objective(
-        self,
-        start: Path,
-        *,
-        init: Literal["pretrained", "random"],
-        dropout: float | None,
-        seed: int,
-        reinit_layers: int | None,
-        loss: Mapping[str, Any],
-    ) -> model.ClassificationLoss:
+    def new_objective(self, source: ModelSource, loss: Mapping[str, Any]) -> model.ClassificationLoss:
         labels = self.task["labels"]
         weights = class_weights(loss.get("class_weights"), labels, self.task.get("label_counts", {}).get("train", {}))
-        network = model.new_classifier(
-            start,
-            labels,
-            init=init,
-            dropout=dropout,
-            seed=seed,
-            reinit_layers=reinit_layers,
-            problem=self._type,
-            window_pooling=self._pooling,
+        network = source.classifier(
+            labels, problem=self._type, window_pooling=self._pooling, pairs=len(self.columns) > 1
         )
         return model.ClassificationLoss(network, model.fitting_loss(self._type, loss, weights))
 
     def load_objective(self, folder: Path) -> model.ClassificationLoss:
-        return model.ClassificationLoss(model.load_classifier(folder))
+        return model.ClassificationLoss(trained_classifier(folder))
 
     def summarise(self, sums: Mapping[str, float]) -> dict[str, float]:
         return {**super().summarise(sums), **self._problem.summarise(sums)}

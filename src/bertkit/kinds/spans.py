@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from bertkit.evaluation.span_search import best_spans
 from bertkit.evaluation.spans import best_threshold, score, score_intervals
 from bertkit.kinds.base import Kind, Prediction, Row
 from bertkit.models import spans as models
+from bertkit.models.sources import ModelSource, trained_span_model
 from bertkit.training.prediction import Outputs
 
 Floats = NDArray[np.float64]
@@ -51,24 +52,17 @@ class Spans(Kind):
             max_query_length=self.settings["max_query_length"],
         )
 
-    def new_objective(
-        self,
-        start: Path,
-        *,
-        init: Literal["pretrained", "random"],
-        dropout: float | None,
-        seed: int,
-        reinit_layers: int | None,
-        loss: Mapping[str, Any],
-    ) -> models.SpansLoss:
+    def texts(self, row: Row) -> list[str]:
+        return [row["question"], *_passages(row)]
+
+    def new_objective(self, source: ModelSource, loss: Mapping[str, Any]) -> models.SpansLoss:
         if loss.get("type", "auto") not in ("auto", "cross_entropy") or "class_weights" in loss:
             remedy = "Of loss, only label_smoothing is read."
             raise ConfigError("spans are learnt by the cross-entropy of their first and last token", remedy=remedy)
-        model = models.new_span_model(start, init=init, dropout=dropout, seed=seed, reinit_layers=reinit_layers)
-        return models.SpansLoss(model, label_smoothing=loss.get("label_smoothing") or 0.0)
+        return models.SpansLoss(source.span_model(), label_smoothing=loss.get("label_smoothing") or 0.0)
 
     def load_objective(self, folder: Path) -> models.SpansLoss:
-        return models.SpansLoss(models.load_span_model(folder))
+        return models.SpansLoss(trained_span_model(folder))
 
     def summarise(self, sums: Mapping[str, float]) -> dict[str, float]:
         return {"loss": sums["loss"] / sums["count"], "window_accuracy": sums["correct"] / sums["count"]}

@@ -5,7 +5,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from bertkit.kinds.base import Kind, Prediction, Row
 from bertkit.models import tagging as models
 from bertkit.models.crf import ChainScores
 from bertkit.models.losses import class_weights
+from bertkit.models.sources import ModelSource, trained_tagger
 from bertkit.training.prediction import Outputs
 
 # As most tagged corpora part words: runs of letters and digits with inner signs, "'s" and each other sign by itself.
@@ -33,6 +34,7 @@ class Tagging(Kind):
 
     name = "tagging"
     task_keys = ("labels", "units")
+    words_are_given = True
 
     def as_row(self, given: Any, number: int) -> Row:
         """A string, whose tokens are found, or a mapping with `text` or with `tokens`."""
@@ -69,33 +71,20 @@ class Tagging(Kind):
             stride=self.settings["stride"],
         )
 
-    def new_objective(
-        self,
-        start: Path,
-        *,
-        init: Literal["pretrained", "random"],
-        dropout: float | None,
-        seed: int,
-        reinit_layers: int | None,
-        loss: Mapping[str, Any],
-    ) -> models.TaggingLoss:
-        model = models.new_tagger(
-            start,
-            self.task["labels"],
-            head=self.settings["head"],
-            constrained=self.settings["constrained"],
-            init=init,
-            dropout=dropout,
-            seed=seed,
-            reinit_layers=reinit_layers,
-        )
+    def texts(self, row: Row) -> list[str]:
+        tokens: list[str] = row["tokens"]
+        return tokens
+
+    def new_objective(self, source: ModelSource, loss: Mapping[str, Any]) -> models.TaggingLoss:
+        labels, head = self.task["labels"], self.settings["head"]
+        model = source.tagger(labels, head=head, constrained=self.settings["constrained"])
         counts = self.task.get("tag_counts", {}).get("train", {})
-        weights = class_weights(loss.get("class_weights"), self.task["labels"], counts)
-        function = models.token_loss(self.settings["head"], loss, weights)
+        weights = class_weights(loss.get("class_weights"), labels, counts)
+        function = models.token_loss(head, loss, weights)
         return models.TaggingLoss(model, pooling=self.settings["pooling"], loss=function)
 
     def load_objective(self, folder: Path) -> models.TaggingLoss:
-        return models.TaggingLoss(models.load_tagger(folder), pooling=self.settings["pooling"])
+        return models.TaggingLoss(trained_tagger(folder), pooling=self.settings["pooling"])
 
     def summarise(self, sums: Mapping[str, float]) -> dict[str, float]:
         return {"loss": sums["loss"] / sums["count"], "accuracy": sums["correct"] / sums["count"]}

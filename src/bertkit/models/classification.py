@@ -1,4 +1,4 @@
-"""BERT with one vector a text for a head: one label, several, or a number; long texts in several windows."""
+"""One vector a text for a head: one label, several, or a number; a BERT reads long texts in several windows."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from bertkit.models import bert
 from bertkit.models.losses import Loss, Problem, make_loss
+from bertkit.models.network import Classifier
 from bertkit.models.objective import Batch, Sums, TaskObjective
 
 Pooling = Literal["mean", "max", "attention"]
@@ -56,14 +57,16 @@ class BertWindowClassifier(BertForSequenceClassification):  # type: ignore[misc]
 class ClassificationLoss(TaskObjective):
     """Loss and logits of a classifier; what its labels are says `config.problem_type`."""
 
-    def __init__(self, model: BertForSequenceClassification, loss: Loss | None = None) -> None:
+    def __init__(self, model: BertForSequenceClassification | Classifier, loss: Loss | None = None) -> None:
         super().__init__()
-        self.model = bert.quickened(model)
+        self.model = model if isinstance(model, Classifier) else bert.quickened(model)
         self._problem: Problem = model.config.problem_type or "single_label_classification"
         self._loss = loss or make_loss(problem=self._problem)
 
     def outputs(self, batch: Batch) -> dict[str, Tensor]:
         """`logits`, shape (texts, labels); (texts, 1) for a number."""
+        if isinstance(self.model, Classifier):
+            return {"logits": self.model(batch).float()}
         pooled = self.model.bert(
             input_ids=batch["input_ids"],
             token_type_ids=batch["token_type_ids"],

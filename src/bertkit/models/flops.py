@@ -1,11 +1,19 @@
-"""How much arithmetic a training step of a BERT is, counted from its sizes."""
+"""How much arithmetic a training step is, counted from the sizes of the model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
+
+from bertkit.models.network import Network
+
+
+def flops_of(model: Any) -> Callable[[Mapping[str, Any]], float]:
+    """The floating-point operations of a micro-batch's arrays, for a BERT or a baseline."""
+    return model.flops if isinstance(model, Network) else partial(training_flops, model.config)
 
 
 def training_flops(config: Any, arrays: Mapping[str, Any]) -> float:
-    """Floating-point operations of a micro-batch, forward and backward, as the model's formula needs them.
+    """Floating-point operations of a BERT's micro-batch, forward and backward, as the model's formula needs them.
 
     `config` has `BertConfig`'s sizes, `arrays` are those of a `collate`. Matrix products alone are counted, two
     operations for a multiplication and an addition, and twice the forward's work for the backward:

@@ -10,7 +10,7 @@ Sums = dict[str, Tensor]
 
 
 class TaskObjective(nn.Module):
-    """A network as `.model`, a Hugging Face class that `save_pretrained` writes whole, and its loss as sums."""
+    """A network as `.model`, a Hugging Face class or a `Network`, which `save_pretrained` writes whole; its loss as sums."""
 
     model: Any
 

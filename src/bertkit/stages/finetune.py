@@ -1,4 +1,4 @@
-"""Stage `finetune`: train a head on a task, with early stopping and the best weights restored."""
+"""Stage `finetune`: train a model on a task, with early stopping and the best weights restored."""
 
 import math
 from functools import partial
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertkit import storage
-from bertkit.artifacts import Checkpoint, Model, TaskData
+from bertkit.artifacts import Checkpoint, Model, TaskData, Tokenizer, WordVectors
 from bertkit.errors import ConfigError, StageError
 from bertkit.stage import stage
 from bertkit.stages.finetune_config import FinetuneConfig
 from bertkit.stages.session import Session
+from bertkit.stages.starting_point import bert_start, check_inputs, network_over_pieces, network_over_words
 
 if TYPE_CHECKING:
     from bertkit.data.encoded import EncodedRows
@@ -21,43 +22,49 @@ if TYPE_CHECKING:
 def _input_files(config: FinetuneConfig) -> list[Path]:
     """The files whose content decides the result."""
     block = config.augmentation
-    return [block.synonyms] if block is not None and block.synonyms is not None else []
+    files = [block.synonyms if block is not None else None, config.model.embeddings.vectors_file]
+    return [file for file in files if file is not None]
 
 
 @stage("finetune", version=3, resumable=True, parallel=True, input_files=_input_files)
-def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: Path) -> Model:
-    """Fine-tune a BERT on a task; the weights that were best on the validation split are kept."""
+def finetune(
+    config: FinetuneConfig,
+    data: TaskData,
+    start: Checkpoint | None = None,
+    tokenizer: Tokenizer | None = None,
+    vectors: WordVectors | None = None,
+    *,
+    out: Path,
+) -> Model:
+    """Fine-tune a BERT on a task, or train a baseline; the weights that were best on the validation split are kept."""
     from bertkit.kinds import kind_of
     from bertkit.models import bert
     from bertkit.training.best import BestWeights
     from bertkit.training.recipes import make_recipe, with_r_drop
 
     # --- read inputs
+    given = check_inputs(config, start, tokenizer, vectors)
     task = _check_task(data)
     kind = kind_of(task, config.settings(task["kind"]), where=str(data.path))
-    _check_start(config, start, kind)
     rows = {split: data.rows(split) for split in ("train", "validation")}
-    train, validation = (kind.encode(start.path, rows[split]) for split in ("train", "validation"))
-    source = train if config.augmentation is None else _augmented(config, start, kind, rows["train"], train)
+    if start is not None:
+        begin = bert_start(config, start, kind)
+    elif tokenizer is not None:
+        begin = network_over_pieces(config, tokenizer)
+    else:
+        all_rows = rows | ({"test": data.rows("test")} if task["counts"].get("test") else {})
+        begin = network_over_words(config, kind, all_rows, vectors, out)
+    train, validation = (kind.encode(begin.folder, rows[split]) for split in ("train", "validation"))
+    source = train if config.augmentation is None else _augmented(config, begin.folder, kind, rows["train"], train)
     steps_per_epoch = math.ceil(len(train) / config.train_batch_size)
 
     # --- build model, resume
     session = Session(
         config,
-        lambda: with_r_drop(
-            kind.new_objective(
-                start.path,
-                init=config.init,
-                dropout=config.dropout,
-                seed=config.seed,
-                reinit_layers=config.reinit_layers,
-                loss=config.loss_options(),
-            ),
-            config.regularization.r_drop,
-        ),
+        lambda: with_r_drop(kind.new_objective(begin.source, config.loss_options()), config.regularization.r_drop),
         out=out,
         name=f"finetune {task['name']}",
-        inputs={"data": data.fingerprint, "start": start.fingerprint},
+        inputs={"data": data.fingerprint, **given},
         max_steps=config.max_steps or max(1, round(config.num_train_epochs * steps_per_epoch)),
         summarise=kind.summarise,
         make_recipe=partial(make_recipe, learning_rate=config.learning_rate, seed=config.seed, **config.tricks()),
@@ -111,7 +118,8 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
             "primary": task["primary"],
             **{key: task[key] for key in kind.task_keys if key in task},
             "name": config.display_name,
-            "backbone": "bert",
+            "backbone": config.model.backbone,
+            **begin.facts,
             "settings": {**kind.settings, "tuned": tuned},
             "seed": config.seed,
             "data": data.fingerprint,
@@ -120,12 +128,12 @@ def finetune(config: FinetuneConfig, data: TaskData, start: Checkpoint, *, out: 
             **facts,
         }
         storage.write_json(out / "predictor.json", predictor)
-    session.finish(start.path, facts, weights=best.weights)
+    session.finish(begin.folder, facts, weights=best.weights)
     return Model(out)
 
 
 def _augmented(
-    config: FinetuneConfig, start: Checkpoint, kind: "Kind", rows: list[dict[str, Any]], written: "EncodedRows"
+    config: FinetuneConfig, folder: Path, kind: "Kind", rows: list[dict[str, Any]], written: "EncodedRows"
 ) -> "EncodedRows":
     """The training rows, changed anew for each epoch."""
     from bertkit.data.augmentation import Augmentation, AugmentedRows, read_synonyms
@@ -136,7 +144,7 @@ def _augmented(
     options = config.augmentation.model_dump(exclude={"synonyms"})
     path = config.augmentation.synonyms
     augmentation = Augmentation(config.seed, **options, synonyms=read_synonyms(path) if path is not None else {})
-    return AugmentedRows(rows, kind.columns, partial(kind.encode, start.path), augmentation, written)
+    return AugmentedRows(rows, kind.columns, partial(kind.encode, folder), augmentation, written)
 
 
 def _no_such_metric(metric: str, figures: dict[str, float]) -> ConfigError:
@@ -155,22 +163,3 @@ def _check_task(data: TaskData) -> dict[str, Any]:
             remedy="Set validation_percentage in task_data, or give it a validation file.",
         )
     return task
-
-
-def _check_start(config: FinetuneConfig, start: Checkpoint, kind: "Kind") -> None:
-    from bertkit.models.bert import check_ids, require_bert
-    from bertkit.text.vocabulary import read_vocabulary
-
-    model = require_bert(start.path)
-    check_ids(read_vocabulary(start.path).size, model["vocab_size"], start.path)
-    if config.max_seq_length > model["max_position_embeddings"]:
-        raise ConfigError(
-            f"max_seq_length {config.max_seq_length} is over the model's {model['max_position_embeddings']} positions",
-            where=str(start.path),
-        )
-    if len(kind.columns) > model.get("type_vocab_size", 2):
-        raise StageError(
-            "has an embedding for one segment only (type_vocab_size 1), and a pair has two",
-            where=str(start.path),
-            remedy="Start from a model that was pretrained on pairs.",
-        )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from bertkit.config import Config, runtime
+from bertkit.stages.model_config import ModelConfig
 from bertkit.stages.training_config import Above0, AtLeast0, AtLeast0Int, Below1, Positive, Share, TrainingConfig
 
 # What only some losses read: `auto` may become any of them.
@@ -168,13 +169,22 @@ class SpansConfig(Config):
     """Log-odds against no answer up to which none is given, until the validation split has chosen better."""
 
 
-class FinetuneConfig(TrainingConfig):
-    """How to fine-tune a BERT. `max_steps`, where given, stands instead of `num_train_epochs`."""
+# What speaks of the layers of a pretrained BERT, in the blocks where it stands.
+_OF_BERT = {
+    None: ("init", "reinit_layers", "gradient_checkpointing"),
+    "layers": ("learning_rate_decay", "freeze_layers", "unfreeze_steps"),
+}
 
+
+class FinetuneConfig(TrainingConfig):
+    """How to fine-tune a BERT or train a baseline. `max_steps`, where given, stands instead of `num_train_epochs`."""
+
+    model: ModelConfig = ModelConfig()
+    """The network: by default a BERT, the one in the input `start`."""
     init: Literal["pretrained", "random"] = "pretrained"
     """Start from the weights of `start`, or from random ones of the same shape: what pretraining is measured against."""
     name: str | None = None
-    """What reports call the model; by default, `BERT, pretrained` or `BERT, random weights`."""
+    """What reports call the model; by default, `BERT, pretrained`, `BERT, random weights`, or the backbone's name."""
     max_seq_length: Annotated[int, Field(ge=5)] = 128
     """Tokens read at once, special tokens counted in. Of a text to classify the rest is lost, and counted, of a pair
     that of the longer text first; sentences to tag and contexts of questions are read in windows."""
@@ -183,7 +193,7 @@ class FinetuneConfig(TrainingConfig):
     learning_rate: Above0 = 5e-5
     """Peak of the learning rate."""
     dropout: Share | None = None
-    """Dropout on layers, attention weights and before the classifier; by default the model's own."""
+    """Dropout on layers, attention weights and before the head; by default the model's own, 0.5 in textcnn and rnn."""
     reinit_layers: Annotated[int, Field(ge=0)] | None = None
     """New weights for the pooler and so many top layers, which pretraining may have spoilt for the task; null keeps all."""
     eval_steps: Positive | None = None
@@ -211,9 +221,23 @@ class FinetuneConfig(TrainingConfig):
     augmentation: AugmentationConfig | None = None
     """Changed training texts, for classification."""
 
+    @model_validator(mode="after")
+    def _layers_are_there(self) -> Self:
+        if self.model.backbone == "bert":
+            return self
+        for block, names in _OF_BERT.items():
+            given = self if block is None else getattr(self, block)
+            if unread := sorted(set(names) & given.model_fields_set):
+                what = ", ".join(name if block is None else f"{block}.{name}" for name in unread)
+                raise ValueError(f"{what}: of a BERT's pretrained layers; {self.model.backbone} has none")
+        return self
+
     @property
     def display_name(self) -> str:
-        return self.name or ("BERT, pretrained" if self.init == "pretrained" else "BERT, random weights")
+        """What reports call the model."""
+        if self.name or self.model.backbone != "bert":
+            return self.name or self.model.display_name
+        return "BERT, pretrained" if self.init == "pretrained" else "BERT, random weights"
 
     def settings(self, kind: str) -> dict[str, Any]:
         """What a model of this kind of task keeps, to read new rows as it read those it learnt from."""

@@ -149,7 +149,7 @@ class Session:
             TerminatedError: SIGTERM came; the step was finished and is saved.
         """
         from bertkit.data.loading import prefetched
-        from bertkit.models.flops import training_flops
+        from bertkit.models.flops import flops_of
         from bertkit.training.loop import train_steps
 
         config, rate = self._config, _learning_rate(self._config, self.max_steps)
@@ -168,7 +168,7 @@ class Session:
                 on_nonfinite=self._nonfinite,
                 stop=lambda: self._stop.received,
                 scaler=self._scaler,
-                flops=partial(training_flops, self.model.config),
+                flops=flops_of(self.model),
                 recipe=self._recipe,
             ):
                 self.step, self.epoch = result.step, result.epoch
@@ -242,7 +242,7 @@ class Session:
             checkpoints.save(self._out, self.step, own | groups, content | state, keep=keep, identity=self._identity)
 
     def finish(self, tokenizer: Path, facts: dict[str, Any], *, weights: "dict[str, Tensor] | None" = None) -> None:
-        """Write the Hugging Face folder with `weights`, by default `self.weights`, and `trainer_state.json`.
+        """Write the model's folder with `weights`, by default `self.weights`, and `trainer_state.json`.
 
         The checkpoints are put by.
         """
@@ -259,7 +259,8 @@ class Session:
             return
         checkpoints.load_parameters(self.model, weights or self.weights)
         bert.save(self.model, self._out)
-        copy_tokenizer(tokenizer, self._out)
+        if tokenizer != self._out:
+            copy_tokenizer(tokenizer, self._out)
         state = {
             "global_step": self.step,
             "max_steps": self.max_steps,

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from bertkit import storage
 from bertkit.errors import ConfigError, DataError, StageError
 from bertkit.text.vocabulary import SPECIAL_TOKENS
+from bertkit.text.word_level import segmented_by_words, segments_words
 
 PREFIX = "##"
 UNKNOWN = "[UNK]"
@@ -191,7 +192,7 @@ def hugging_face(vocabulary: list[str] | Path, *, casing: Casing, model_max_leng
 
 
 def load_encoder(path: Path) -> Tokenizer:
-    """The tokenizer in the directory `path`, for encoding text from data.
+    """The tokenizer in the directory `path`, of word pieces or of words, for encoding text from data.
 
     It adds no special tokens, cuts and pads nothing, and reads `[MASK]` in a text as the characters that stand there.
     Hugging Face's own tokenizers turn such a text into the special token, which would let data forge the structure
@@ -205,6 +206,8 @@ def load_encoder(path: Path) -> Tokenizer:
     encoder.post_processor = None
     encoder.no_truncation()
     encoder.no_padding()
+    if segments_words(path):
+        encoder.pre_tokenizer = segmented_by_words()
     return encoder
 
 

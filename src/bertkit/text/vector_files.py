@@ -1,0 +1,107 @@
+"""Word vectors of others: word2vec's text and binary files, and GloVe's text files, which have no header."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertkit.errors import DataError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """`values[i]`, of shape (words, width), is the vector of `words[i]`."""
+
+    words: list[str]
+    values: Floats
+
+
+def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
+    """The vectors of the `wanted` words, or of all, in the file's order; memory follows what is wanted.
+
+    A first line of two whole numbers is a header: word2vec's. Of a word that stands there twice the first counts, as
+    in gensim.
+
+    Raises:
+        DataError: there is no such file, or a line does not hold a word and as many numbers as the others.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.readline()
+            found = _header(header)
+            if found is None:
+                file.seek(0)
+                return _collect(_lines(file, path, len(header.split()) - 1, 1), wanted)
+            count, width = found
+            entries = _binary(file, path, count, width) if _is_binary(file, width) else _lines(file, path, width, 2)
+            return _collect(entries, wanted)
+    except OSError as e:
+        raise DataError(e.strerror or str(e), where=str(path)) from None
+
+
+def _header(line: bytes) -> tuple[int, int] | None:
+    parts = line.split()
+    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdigit() for part in parts) else None
+
+
+def _is_binary(file: BinaryIO, width: int) -> bool:
+    """Whether what follows the header is no line of text with `width` numbers; the file stands where it stood."""
+    place = file.tell()
+    line = file.readline(64 * (width + 1) + 1024)
+    file.seek(place)
+    try:
+        return len(np.array(line.rsplit(maxsplit=width)[1:], dtype=np.float64)) != width
+    except ValueError:
+        return True
+
+
+def _lines(file: BinaryIO, path: Path, width: int, first: int) -> Iterator[tuple[str, Floats]]:
+    for number, line in enumerate(file, first):
+        # From the right: some words of GloVe's hold spaces.
+        word, *numbers = line.rstrip().rsplit(b" ", width)
+        where = f"{path}:{number}"
+        if len(numbers) != width or width < 1:
+            raise DataError(f"has {len(numbers)} numbers after the word, not {width}", where=where)
+        try:
+            values = np.array(numbers, dtype=np.float32)
+        except ValueError as e:
+            raise DataError(f"is not a word and {width} numbers: {e}", where=where) from None
+        yield _checked(word, values, where)
+
+
+def _binary(file: BinaryIO, path: Path, count: int, width: int) -> Iterator[tuple[str, Floats]]:
+    for number in range(1, count + 1):
+        word = bytearray()
+        while (letter := file.read(1)) not in (b" ", b""):
+            if letter != b"\n":  # Google's tool ends vectors with one, gensim does not
+                word += letter
+        content = file.read(4 * width)
+        where = f"{path}, word {number}"
+        if len(content) != 4 * width:
+            raise DataError(f"ends here, and its header promises {count} words", where=where)
+        yield _checked(bytes(word), np.frombuffer(content, dtype="<f4").astype(np.float32), where)
+
+
+def _checked(word: bytes, values: Floats, where: str) -> tuple[str, Floats]:
+    try:
+        text = word.decode()
+    except UnicodeDecodeError:
+        raise DataError(f"has a word that is not UTF-8: {word[:40]!r}", where=where) from None
+    if not np.isfinite(values).all():
+        raise DataError(f"has a number that is not finite, of the word {text!r}", where=where)
+    return text, values
+
+
+def _collect(entries: Iterator[tuple[str, Floats]], wanted: Collection[str] | None) -> Vectors:
+    found: dict[str, Floats] = {}
+    width = 0
+    for word, values in entries:
+        width = len(values)
+        if (wanted is None or word in wanted) and word not in found:
+            found[word] = values
+    return Vectors(list(found), np.stack(list(found.values())) if found else np.zeros((0, width), np.float32))

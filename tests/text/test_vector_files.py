@@ -1,0 +1,95 @@
+"""Word vectors of others are read whatever their format, and what is wrong in them is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bertkit.errors import DataError
+from bertkit.text.vector_files import read_vectors
+
+WORDS = ["film", "北京", "a", "3.5"]
+VALUES = np.array([[1.5, -2.25, 3], [0.5, 0, 1e-3], [7, 8, 9], [-1, 2, -3]], dtype=np.float32)
+
+
+def text(words: list[str], values: np.ndarray, *, header: bool) -> bytes:
+    lines = [f"{len(words)} {values.shape[1]}"] if header else []
+    lines += [f"{word} {' '.join(map(str, row))}" for word, row in zip(words, values.tolist(), strict=True)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def binary(words: list[str], values: np.ndarray, *, line_ends: bool) -> bytes:
+    end = b"\n" if line_ends else b""
+    rows = [word.encode() + b" " + row.tobytes() + end for word, row in zip(words, values, strict=True)]
+    return f"{len(words)} {values.shape[1]}\n".encode() + b"".join(rows)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        text(WORDS, VALUES, header=True),
+        text(WORDS, VALUES, header=False),
+        binary(WORDS, VALUES, line_ends=True),
+        binary(WORDS, VALUES, line_ends=False),
+    ],
+    ids=["word2vec text", "GloVe", "word2vec binary", "gensim binary"],
+)
+def test_every_format_gives_the_same_vectors(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "vectors"
+    path.write_bytes(content)
+    found = read_vectors(path)
+    assert found.words == WORDS
+    np.testing.assert_allclose(found.values, VALUES)
+    some = read_vectors(path, {"a", "film", "absent"})
+    assert some.words == ["film", "a"]
+    np.testing.assert_allclose(some.values, VALUES[[0, 2]])
+
+
+@given(
+    st.lists(
+        st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=5), min_size=1, max_size=6, unique=True
+    ),
+    st.integers(2, 5),
+    st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str], width: int, ends: bool
+) -> None:
+    values = np.random.default_rng(len(words)).standard_normal((len(words), width)).astype(np.float32)
+    path = tmp_path_factory.mktemp("v") / "v.bin"
+    path.write_bytes(binary(words, values, line_ends=ends))
+    found = read_vectors(path)
+    assert found.words == words
+    np.testing.assert_array_equal(found.values, values)
+
+
+def test_a_word_of_glove_may_hold_spaces_and_of_two_the_first_counts(tmp_path: Path) -> None:
+    path = tmp_path / "glove.txt"
+    path.write_text("the 1 2\n. . . 3 4\nthe 5 6\n")
+    found = read_vectors(path)
+    assert found.words == ["the", ". . ."]
+    assert found.values.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"2 2\na 1 2\nb 1\n", r"v:3: has 1 numbers after the word, not 2"),
+        (b"a 1 2\nb 1 x\n", r"v:2: is not a word and 2 numbers"),
+        (b"a 1 2\nb nan 1\n", r"v:2: has a number that is not finite, of the word 'b'"),
+        (b"a 1 2\n\xff 3 1\n", r"v:2: has a word that is not UTF-8"),
+        (binary(WORDS, VALUES, line_ends=False)[:-5], r"word 4: ends here, and its header promises 4 words"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "v").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_vectors(tmp_path / "v")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        read_vectors(tmp_path / "absent.txt")
