@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -124,6 +124,10 @@ class CorpusConfig(Config):
 
     num_workers: int | None = runtime(None, ge=0)
     """Processes that clean and split; 0 or 1 for none beside the main one, null for one a core, at most 8."""
+
+    def identity(self) -> dict[str, Any]:
+        """Chinese is split by other rules than it was at first; English corpora stay what they were."""
+        return {**super().identity(), **({"sentence_rules": 2} if self.language == "zh" else {})}
 
 
 def _input_files(config: CorpusConfig) -> list[Path]:

@@ -1,8 +1,10 @@
-"""Paragraphs to sentences, with the `sentencex` library's rules for English and Chinese."""
+"""Paragraphs to sentences: English with the `sentencex` library's rules, Chinese with our own."""
 
 from collections.abc import Iterator
 
 import sentencex
+
+from bertkit.text.chinese_sentences import pieces
 
 LANGUAGES = ("en", "zh")
 
@@ -38,9 +40,17 @@ def split_counting(text: str, language: str) -> tuple[list[str], int]:
 
 
 def _segment(paragraph: str, language: str) -> list[str]:
-    # `segment` takes the language first and answers nonsense, not an error, when the two are swapped.
-    stripped = (sentence.strip() for sentence in sentencex.segment(language, paragraph))
+    stripped = (sentence.strip() for sentence in _whole(paragraph, language))
     return [sentence for sentence in stripped if sentence]
+
+
+def _whole(paragraph: str, language: str) -> list[str]:
+    """The sentences with the white space between them."""
+    if language == "zh":
+        return pieces(paragraph)
+    # `segment` takes the language first and answers nonsense, not an error, when the two are swapped.
+    sentences: list[str] = sentencex.segment(language, paragraph)
+    return sentences
 
 
 def _segment_long(paragraph: str, language: str) -> Iterator[tuple[str, bool]]:
@@ -48,7 +58,7 @@ def _segment_long(paragraph: str, language: str) -> Iterator[tuple[str, bool]]:
     start = 0
     while len(paragraph) - start > WINDOW:
         window = paragraph[start : start + WINDOW]
-        last = sentencex.segment(language, window)[-1]
+        last = _whole(window, language)[-1]
         cut = len(last) >= len(window.rstrip())
         # Cut between words where there are any.
         end = (window.rfind(" ", WINDOW // 2) + 1 or WINDOW) if cut else window.rindex(last)
