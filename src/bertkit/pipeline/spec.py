@@ -38,7 +38,7 @@ class PipelineFile(Config):
 
 
 # Keys of an entry that an override may set as if they were config: `STAGE.seeds=[1,2]`.
-_ENTRY_KEYS = ("preset", "seeds", "folds", "launch")
+_ENTRY_KEYS = ("preset", "inputs", "seeds", "folds", "launch")
 
 
 @dataclass(frozen=True, slots=True)
