@@ -69,6 +69,7 @@ class Tagging(Kind):
             [[ids[tag] for tag in row["tags"]] for row in rows] if labelled else None,
             max_seq_length=self.settings["max_seq_length"],
             stride=self.settings["stride"],
+            max_word_bytes=self.settings.get("max_word_bytes"),
         )
 
     def texts(self, row: Row) -> list[str]:
@@ -134,7 +135,8 @@ class Tagging(Kind):
 
     def counts(self, encoded: EncodedRows) -> dict[str, int]:
         tags = cast(EncodedTags, encoded)
-        return {"windows": len(tags.windows), "cut_tokens": tags.cut, "tokens_without_pieces": tags.without_pieces}
+        found = {"windows": len(tags.windows), "cut_tokens": tags.cut, "tokens_without_pieces": tags.without_pieces}
+        return found | ({"cut_spellings": tags.spellings.cut} if tags.spellings is not None else {})
 
     def notes(self, counts: Mapping[str, int], rows: int) -> list[str]:
         if counts["windows"] == rows:

@@ -66,6 +66,16 @@ def quickened(model: Any) -> Any:
     return model
 
 
+def last_states(model: Any, batch: Batch) -> Tensor:
+    """The states of the last layer of a model with a BERT below its head, (rows, length, hidden)."""
+    states: Tensor = model.bert(
+        input_ids=batch["input_ids"],
+        token_type_ids=batch["token_type_ids"],
+        attention_mask=batch.get("attention_mask"),
+    ).last_hidden_state
+    return states
+
+
 def recompute_activations(model: Any) -> None:
     """Have the encoder compute its activations again in the backward pass; dropout is drawn as it was (Chen et al. 2016)."""
     for layer in model.bert.encoder.layer:

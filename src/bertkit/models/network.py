@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bertkit import storage
-from bertkit.errors import ConfigError, StageError
+from bertkit.errors import StageError
 from bertkit.models.bag import Bag
+from bertkit.models.characters import CharacterCNN
 from bertkit.models.dropout import Dropout
 from bertkit.models.embeddings import NGramEmbeddings, WordEmbeddings
 from bertkit.models.objective import Batch
@@ -40,7 +41,10 @@ class Backbone(nn.Module):
             facts["vocab_size"], width, pad=facts["pad_token_id"], channels=facts["channels"]
         )
         self.ngrams = NGramEmbeddings(width, **ngrams) if ngrams.get("ngrams", 1) > 1 else None
+        spelling = facts.get("characters")
+        self.characters = CharacterCNN(**spelling) if spelling is not None else None
         self.dropout = Dropout(facts["embedding_dropout"])
+        extra += self.characters.width if self.characters is not None else 0
         self.encoder: Any = _ENCODERS[facts["backbone"]](width + extra, **options)
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -49,6 +53,8 @@ class Backbone(nn.Module):
         embedded = self.embeddings(ids)
         if self.ngrams is not None:
             embedded = embedded + self.ngrams(ids, batch["token_type_ids"])
+        if self.characters is not None:
+            embedded = torch.cat([embedded, self.characters(batch["spellings"], batch["spelling"])], -1)
         return self.dropout(embedded) * real[..., None], real
 
 
@@ -62,7 +68,7 @@ class Network(nn.Module):
     """A backbone and a head; `facts`, plain JSON values, say all that makes it, and `config` has them as attributes.
 
     Of every network: `backbone`, its `options`, `vocab_size`, `pad_token_id`, `embedding_dim`, `channels`,
-    `embedding_dropout` and `dropout`. Parameters outside `backbone` are the head's, as training recipes know by
+    `embedding_dropout` and `dropout`; `characters`, where tokens come with their spelling. Parameters outside `backbone` are the head's, as training recipes know by
     `base_model_prefix`.
     """
 
@@ -152,13 +158,3 @@ def split_pairs(embedded: Tensor, real: Tensor, types: Tensor) -> tuple[Tensor, 
     )
     present = places < sizes[:, None]
     return texts * present[..., None], present
-
-
-def refuse_bag(facts: Mapping[str, Any], what: str) -> None:
-    """A bag has no state that knows its neighbours.
-
-    Raises:
-        ConfigError: the backbone is a bag.
-    """
-    if facts["backbone"] == "bag":
-        raise ConfigError(f"a bag of words reads no order, and {what} need it", remedy="Set model.backbone=rnn.")

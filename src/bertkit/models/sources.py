@@ -16,6 +16,7 @@ from bertkit.models.losses import Problem
 from bertkit.models.network import Classifier, Network, holds_network
 from bertkit.models.spans import load_span_model, new_span_model
 from bertkit.models.tagging import load_tagger, new_tagger
+from bertkit.models.token_networks import SpanFinder, Tagger
 from bertkit.text.vocabulary import read_vocabulary
 
 
@@ -94,10 +95,11 @@ class NetworkSource(ModelSource):
         return self._made(Classifier, {"num_labels": count, "problem_type": problem, "pairs": pairs})
 
     def tagger(self, labels: list[str], *, head: Literal["softmax", "crf"], constrained: bool) -> Any:
-        raise ConfigError("there is no tagging by this backbone yet")
+        own = {"labels": labels, "tagging_head": head, "tagging_constrained": constrained}
+        return self._made(Tagger, own)
 
     def span_model(self) -> Any:
-        raise ConfigError("there are no spans by this backbone yet")
+        return self._made(SpanFinder, {})
 
     def _made(self, cls: type[Network], own: dict[str, Any]) -> Network:
         vocabulary = read_vocabulary(self.folder)
@@ -125,9 +127,9 @@ def trained_classifier(folder: Path) -> Any:
 
 def trained_tagger(folder: Path) -> Any:
     """The tagger that training left in `folder`, complete."""
-    return load_tagger(folder)
+    return Tagger.load(folder) if holds_network(folder) else load_tagger(folder)
 
 
 def trained_span_model(folder: Path) -> Any:
     """The span model that training left in `folder`, complete."""
-    return load_span_model(folder)
+    return SpanFinder.load(folder) if holds_network(folder) else load_span_model(folder)

@@ -1,4 +1,4 @@
-"""BERT that points at the first and last token of an answer."""
+"""The first and last token of an answer."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,29 +10,29 @@ from transformers import BertForQuestionAnswering
 
 from bertkit.models import bert
 from bertkit.models.objective import Batch, Sums, TaskObjective
+from bertkit.models.token_networks import SpanFinder
 
 IGNORED = -100
 
 
 class SpansLoss(TaskObjective):
-    """The mean of the cross-entropies of an answer's first and last token, of a `BertForQuestionAnswering`.
+    """The mean of the cross-entropies of an answer's first and last token, of a `BertForQuestionAnswering` or a `SpanFinder`.
 
     Places that can be no answer (the question, padding) take no part; [CLS] stands for none in the window.
     """
 
-    def __init__(self, model: BertForQuestionAnswering, *, label_smoothing: float = 0.0) -> None:
+    def __init__(self, model: BertForQuestionAnswering | SpanFinder, *, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.model = bert.quickened(model)
+        self.model = model if isinstance(model, SpanFinder) else bert.quickened(model)
         self._smoothing = label_smoothing
 
     def outputs(self, batch: Batch) -> dict[str, Tensor]:
         """`start_logits` and `end_logits`, (rows, length)."""
-        states = self.model.bert(
-            input_ids=batch["input_ids"],
-            token_type_ids=batch["token_type_ids"],
-            attention_mask=batch.get("attention_mask"),
-        ).last_hidden_state
-        start, end = self.model.qa_outputs(states).float().unbind(-1)
+        if isinstance(self.model, SpanFinder):
+            logits = self.model(batch)
+        else:
+            logits = self.model.qa_outputs(bert.last_states(self.model, batch))
+        start, end = logits.float().unbind(-1)
         return {"start_logits": start, "end_logits": end}
 
     def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:

@@ -1,4 +1,4 @@
-"""BERT with a tag for each token: a softmax or a CRF over the states of the tokens' pieces."""
+"""A tag for each token: a softmax or a CRF over the states of the tokens' pieces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +14,7 @@ from bertkit.models import bert
 from bertkit.models.crf import ChainScores
 from bertkit.models.losses import Loss, make_loss
 from bertkit.models.objective import Batch, Sums, TaskObjective
+from bertkit.models.token_networks import Tagger
 
 IGNORED = -100
 
@@ -36,21 +37,19 @@ class BertTagger(BertForTokenClassification):  # type: ignore[misc]  # transform
 
 
 class TaggingLoss(TaskObjective):
-    """Loss and tags of a `BertTagger`: `loss` of each token, by default cross-entropy, or the CRF's of each window."""
+    """Loss and tags of a `BertTagger` or a baseline's `Tagger`: `loss` of each token, by default cross-entropy, or the CRF's of each window."""
 
-    def __init__(self, model: BertTagger, *, pooling: Literal["first", "mean"], loss: Loss | None = None) -> None:
+    def __init__(
+        self, model: BertTagger | Tagger, *, pooling: Literal["first", "mean"], loss: Loss | None = None
+    ) -> None:
         super().__init__()
-        self.model = bert.quickened(model)
+        self.model = model if isinstance(model, Tagger) else bert.quickened(model)
         self._pooling, self._loss = pooling, loss or make_loss()
         self._learnt = model.crf.learnt
 
     def outputs(self, batch: Batch) -> dict[str, Tensor]:
         """`logits` (rows, tokens, labels); in evaluation also `probabilities` of that shape and `tags` (rows, tokens)."""
-        states = self.model.bert(
-            input_ids=batch["input_ids"],
-            token_type_ids=batch["token_type_ids"],
-            attention_mask=batch.get("attention_mask"),
-        ).last_hidden_state
+        states = self.model.states(batch) if isinstance(self.model, Tagger) else bert.last_states(self.model, batch)
         pooled = pool_pieces(states, batch["word_begins"], batch["word_ends"], self._pooling)
         logits = self.model.classifier(self.model.dropout(pooled)).float()
         if self.training:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from bertkit.config import Config, runtime
+from bertkit.errors import ConfigError
 from bertkit.stages.model_config import ModelConfig
 from bertkit.stages.training_config import Above0, AtLeast0, AtLeast0Int, Below1, Positive, Share, TrainingConfig
 
@@ -235,14 +236,20 @@ class FinetuneConfig(TrainingConfig):
     @property
     def display_name(self) -> str:
         """What reports call the model."""
-        if self.name or self.model.backbone != "bert":
-            return self.name or self.model.display_name
+        if self.name:
+            return self.name
+        if self.model.backbone != "bert":
+            return self.model.display_name + ("-CRF" if self.tagging.head == "crf" else "")
         return "BERT, pretrained" if self.init == "pretrained" else "BERT, random weights"
 
     def settings(self, kind: str) -> dict[str, Any]:
         """What a model of this kind of task keeps, to read new rows as it read those it learnt from."""
         block = getattr(self, kind, None)
         own = block.model_dump(mode="json") if block is not None else {}
+        if (spelling := self.model.characters) is not None:
+            if kind != "tagging":
+                raise ConfigError(f"model.characters is for tagging, and this is a task of kind {kind!r}")
+            own["max_word_bytes"] = spelling.max_bytes
         return {"max_seq_length": self.max_seq_length, **own}
 
     def tricks(self) -> dict[str, Any]:

@@ -39,6 +39,19 @@ class WordsConfig(Config):
     """What counts as a word of Chinese text; words need the extra `zh`."""
 
 
+class CharactersConfig(Config):
+    """How tokens to tag are spelt, read by a convolution over their bytes (Ma & Hovy 2016)."""
+
+    size: Positive = 30
+    """Numbers in the vector of a byte."""
+    num_filters: Positive = 30
+    """Filters, and so numbers in the vector of a spelling."""
+    filter_width: Positive = 3
+    """Bytes that a filter sees."""
+    max_bytes: Positive = 40
+    """Bytes read of a token; longer ones are counted."""
+
+
 class TextCNNConfig(Config):
     """Convolutions (Kim 2014)."""
 
@@ -123,6 +136,8 @@ class ModelConfig(Config):
     """The vectors of tokens, in all but BERTs."""
     words: WordsConfig = WordsConfig()
     """Words as units, in all but BERTs."""
+    characters: CharactersConfig | None = None
+    """How tokens are spelt, beside which they are; in tagging."""
     textcnn: TextCNNConfig = TextCNNConfig()
     """Convolutions."""
     rnn: RNNConfig = RNNConfig()
@@ -134,7 +149,11 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _options_are_read(self) -> Self:
-        read = {"backbone", "embeddings", "words", self.backbone} if self.backbone != "bert" else {"backbone"}
+        read = (
+            {"backbone", "embeddings", "words", "characters", self.backbone}
+            if self.backbone != "bert"
+            else {"backbone"}
+        )
         if unread := sorted(self.model_fields_set - read):
             raise ValueError(f"{', '.join(unread)}: not read by the backbone {self.backbone}")
         return self
@@ -161,4 +180,5 @@ class ModelConfig(Config):
             "channels": self.embeddings.channels,
             "embedding_dropout": self.embeddings.dropout,
             "dropout": dropout,
+            "characters": None if self.characters is None else self.characters.model_dump(exclude={"max_bytes"}),
         }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bertkit.data.batching import Arrays, pad_rows
 from bertkit.data.encoded import EncodedRows
+from bertkit.data.tagging.spelling import Spellings, spell
 from bertkit.text.vocabulary import read_vocabulary
 from bertkit.text.wordpiece import load_encode
 
@@ -50,6 +51,7 @@ class EncodedTags(EncodedRows):
     pad: int
     cut: int = 0
     without_pieces: int = 0
+    spellings: Spellings | None = None
 
     @property
     def lengths(self) -> Ints:
@@ -57,7 +59,7 @@ class EncodedTags(EncodedRows):
 
     def collate(self, chosen: Ints) -> Arrays:
         """Also `word_begins`, `word_ends` and `labels`, (rows, most tokens of a row), labels `IGNORED` beyond; and `edges`
-        (rows, 2), 1 where the row's tokens are the first and the last of their sentence."""
+        (rows, 2), 1 where the row's tokens are the first and the last of their sentence; and those of `Spellings.collate`."""
         ids, real = pad_rows([self.rows[i] for i in chosen], self.pad)
         arrays: Arrays = {"input_ids": ids, "token_type_ids": np.zeros_like(ids)}
         if not real.all():
@@ -67,7 +69,7 @@ class EncodedTags(EncodedRows):
         arrays["labels"] = _padded([self.labels[i] for i in chosen], IGNORED)
         windows = [self.windows[i] for i in chosen]
         arrays["edges"] = np.array([(one.first == 0, one.closes) for one in windows], dtype=np.int64)
-        return arrays
+        return arrays if self.spellings is None else arrays | self.spellings.collate(chosen, ids.shape[1])
 
     def denominators(self, arrays: Arrays) -> dict[str, int]:
         return {"loss": int((arrays["labels"] != IGNORED).sum())}
@@ -80,18 +82,21 @@ def encode_sentences(
     *,
     max_seq_length: int,
     stride: int,
+    max_word_bytes: int | None = None,
 ) -> EncodedTags:
     """Encode tokenized sentences with the tokenizer in `folder`.
 
     Args:
         labels: a label id for each token; None when predicting.
         stride: how many pieces of the window before a window repeats, at most half a window.
+        max_word_bytes: where given, rows tell how tokens are spelt, up to so many bytes of each.
     """
     vocabulary = read_vocabulary(folder)
     room = max_seq_length - 2
     pieces = _pieces(folder, sentences, vocabulary.unk, room)
     bounds = np.cumsum([0, *map(len, sentences)])
     found: dict[str, list[Any]] = {name: [] for name in ("rows", "begins", "stops", "labels", "windows")}
+    spelt: list[Ints] = []
     for number in range(len(sentences)):
         own = slice(int(bounds[number]), int(bounds[number + 1]))
         begins, ends = pieces.begins[own], pieces.ends[own]
@@ -101,11 +106,13 @@ def encode_sentences(
             row = np.empty(right - left + 2, dtype=np.int64)
             row[0], row[1:-1], row[-1] = vocabulary.cls, pieces.ids[left:right], vocabulary.sep
             found["rows"].append(row)
+            spelt.append(np.append(0, pieces.tokens[left:right] + 1))
             found["begins"].append(begins[window.first : window.last] - left + 1)
             found["stops"].append(ends[window.first : window.last] - left + 1)
             found["labels"].append(gold[window.first : window.last])
             found["windows"].append(window)
-    return EncodedTags(**found, pad=vocabulary.pad, cut=pieces.cut, without_pieces=pieces.unknown)
+    spellings = None if max_word_bytes is None else spell(pieces.distinct, spelt, max_bytes=max_word_bytes)
+    return EncodedTags(**found, pad=vocabulary.pad, cut=pieces.cut, without_pieces=pieces.unknown, spellings=spellings)
 
 
 def cut_windows(sizes: Ints, sentence: int, *, room: int, stride: int) -> list[Window]:
@@ -144,12 +151,15 @@ def cut_windows(sizes: Ints, sentence: int, *, room: int, stride: int) -> list[W
 class _Pieces:
     """The pieces of all tokens, end to end: `ids`, and where each token's begin and end in them.
 
+    `tokens` numbers the token of each piece among the `distinct` ones.
     `cut` and `unknown` count the tokens that were cut to the room, and those of no pieces.
     """
 
     ids: Ints
     begins: Ints
     ends: Ints
+    tokens: Ints
+    distinct: list[str]
     cut: int
     unknown: int
 
@@ -170,7 +180,10 @@ def _pieces(folder: Path, sentences: Sequence[Sequence[str]], unk: int, room: in
     # Piece i of the text is that of its token's pieces which is as far from their beginning.
     shift = (np.cumsum(sizes) - sizes)[chosen] - begins
     ids = flat[np.arange(ends[-1] if len(ends) else 0) + np.repeat(shift, sizes[chosen])]
-    return _Pieces(ids, begins, ends, int((full[chosen] > room).sum()), int((full[chosen] == 0).sum()))
+    of_pieces = np.repeat(chosen, sizes[chosen])
+    return _Pieces(
+        ids, begins, ends, of_pieces, distinct, int((full[chosen] > room).sum()), int((full[chosen] == 0).sum())
+    )
 
 
 def _padded(rows: list[Ints], value: int) -> Ints:
