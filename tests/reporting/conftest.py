@@ -83,9 +83,18 @@ class Maker:
         files = {"metrics.json": scores, "predictions.jsonl": rows}
         return self._write(artifacts.Metrics, files, stage="evaluate", inputs=inputs)
 
-    def metrics_of(self, rows, *, kind, name, **scores):
+    def metrics_of(self, rows, *, kind, name, data=None, **scores):
         """Predictions of any kind, whose primary metric is F1."""
-        told = {"task": "demo", "kind": kind, "model": name, "split": "test", "primary": "f1", "seed": 1, **scores}
+        told = {
+            "task": "demo",
+            "data": data.fingerprint if data else None,
+            "kind": kind,
+            "model": name,
+            "split": "test",
+            "primary": "f1",
+            "seed": 1,
+            **scores,
+        }
         files = {"metrics.json": {"intervals": {}, "notes": [], **told}, "predictions.jsonl": rows}
         return self._write(artifacts.Metrics, files, stage="evaluate")
 
@@ -115,6 +124,14 @@ class Maker:
     def token_store(self):
         counts = {split: {"documents": 98, "sentences": 900, "tokens": 12_000} for split in ("train", "heldout")}
         return self._write(artifacts.PretrainData, {"meta.json": {"counts": counts}}, stage="pretrain_data")
+
+    def data_of(self, rows, *, kind, **described):
+        """The test rows of a task of any kind."""
+        keys = ("read", "counts", "dropped", "changed", "label_counts", "overlap", "labels")
+        task = {"name": "demo", "kind": kind, **{key: {} for key in keys}, "counts": {"test": len(rows)}, **described}
+        made = self._write(artifacts.TaskData, {"task.json": task}, stage="task_data")
+        pq.write_table(pa.Table.from_pylist(rows), made.path / "test.parquet")
+        return made
 
     def task_data(self, texts, gold, labels=LABELS, dropped=None):
         task = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, TaskData, Tokenizer
-from bertkit.reporting import accounts, comparisons, mistakes, scores
+from bertkit.reporting import accounts, comparisons, details, mistakes, scores
 
 
 def collect(
@@ -53,8 +53,8 @@ def collect(
 
 def _task(board: scores.Scoreboard, data: TaskData | None, examples: int) -> dict[str, Any]:
     systems = [scores.describe(system, board) for system in board.systems]
-    texts = _texts(data, board.split) if data and examples else None
-    # A predicted number is hardly ever right to the last digit: there are no mistakes to list.
+    rows = {str(row["id"]): _with_texts(row, data) for row in data.rows(board.split)} if data else {}
+    # A predicted number is hardly ever right to the last digit: there are no mistakes to list, but the worst ones.
     are_answers = board.systems[0].runs[0].predictions and not isinstance(
         board.systems[0].runs[0].predictions[0].get("gold"), float | int | None
     )
@@ -69,17 +69,17 @@ def _task(board: scores.Scoreboard, data: TaskData | None, examples: int) -> dic
         "systems": systems,
         "majority": comparisons.majority(systems[0]["confusion"], board.labels),
         "comparisons": comparisons.compare(board),
-        "mistakes": mistakes.find(board.systems[0], texts, limit=examples) if are_answers else None,
+        "details": details.analyse(board, rows, limit=examples),
+        "mistakes": mistakes.find(board.systems[0], rows if data else None, limit=examples) if are_answers else None,
     }
     return {**task, "headlines": comparisons.headlines(task), "warnings": comparisons.warnings(task)}
 
 
-def _texts(data: TaskData, split: str) -> dict[str, str]:
-    """Each row's id and text; the texts of a pair one after the other, of a context what is around the first answer."""
+def _with_texts(row: dict[str, Any], data: TaskData) -> dict[str, Any]:
+    """A row with its `texts`: both of a pair; of a question, it and what is around the first answer."""
     if data.task["kind"] == "spans":
-        return {str(row["id"]): f"{row['question']} ⏎ {_around(row)}" for row in data.rows(split)}
-    columns = data.task.get("text_columns", ["text"])
-    return {str(row["id"]): " ⏎ ".join(str(row[name]) for name in columns) for row in data.rows(split)}
+        return {**row, "texts": [str(row["question"]), _around(row)]}
+    return {**row, "texts": [str(row[name]) for name in data.task.get("text_columns", ["text"])]}
 
 
 def _around(row: Mapping[str, Any], *, reach: int = 100) -> str:

@@ -1,16 +1,13 @@
 """`report.md` from `report.json`: the same content as the page in GitHub Markdown, without pictures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bertkit.reporting import data_tables, mistakes, numbers, score_tables
+from bertkit.reporting import data_tables, detail_views, marked_text, mistakes, numbers, plots, score_tables
 from bertkit.reporting.table import Column, Row, Table
 from bertkit.reporting.visible_text import markdown
 
 Report = Mapping[str, Any]
-
-_BLOCKS = "▁▂▃▄▅▆▇█"
-_SPARKLINE_WIDTH = 40
 
 
 def render(report: Report) -> str:
@@ -61,7 +58,7 @@ def _pretraining(report: Report) -> Iterable[str]:
         )
         yield ", ".join(facts) + "."
         for chart in run["charts"]:
-            yield f"{markdown(chart['title'])}, training loss: {_ends(chart['smoothed'] or chart['raw'])}"
+            yield f"{markdown(chart['title'])}, training loss: {plots.sparkline(chart['smoothed'] or chart['raw'])}"
         yield from _table(score_tables.measurements(run))
 
 
@@ -70,6 +67,10 @@ def _mistakes(task: Report) -> Iterable[str]:
     for system in dict.fromkeys((0, len(systems) - 1)):
         yield from _confusion(task, systems[system])
         yield from _table(score_tables.per_type(task, systems[system]))
+    for table in (detail_views.shown(task), *detail_views.folded(task)):
+        yield from _table(table)
+    for plot in detail_views.plots(task):
+        yield from _plot(plot)
     found = task["mistakes"]
     if not found:
         return
@@ -88,13 +89,24 @@ def _mistakes(task: Report) -> Iterable[str]:
                 numbers.share(one["probability"]),
                 f"{one['wrong_in']} of {found['seeds']}",
                 one["gold"],
-                numbers.MISSING if one["text"] is None else one["text"],
+                _mistaken_text(one),
             ]
         )
         for one in found["shown"]
     ]
     if rows:
         yield from _table(Table(f"{task['name']}: the most confident mistakes", columns, rows))
+
+
+def _mistaken_text(one: Report) -> str:
+    """The text of a mistake, with what is gold and what was said in brackets, and the answers that came next."""
+    if not one["pieces"]:
+        return numbers.MISSING if one["text"] is None else str(one["text"])
+    parts = [one["question"] or "", marked_text.in_brackets(one["pieces"])]
+    if one["n_best"]:
+        ranked = (f"{other['text']} {numbers.share(other['probability'])}" for other in one["n_best"])
+        parts.append("Ranked: " + ", ".join(ranked))
+    return " ⏎ ".join(part for part in parts if part)
 
 
 def _confusion(task: Report, system: Report) -> Iterable[str]:
@@ -135,18 +147,13 @@ def _table(table: Table | None) -> Iterable[str]:
         yield "\n".join(f"- {markdown(note)}" for note in table.notes)
 
 
+def _plot(plot: plots.Plot) -> Iterable[str]:
+    """A plot's title, the shape of each line, and its notes."""
+    yield f"**{markdown(plot.model)}: {markdown(plot.title)}** ({markdown(plot.y.title)} over {markdown(plot.x.title)})"
+    lines = [f"{line.name}: {plots.sparkline(line.points)}" for line in plot.lines]
+    if facts := [*lines, *plot.notes]:
+        yield "\n".join(f"- {markdown(fact)}" for fact in facts)
+
+
 def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(markdown(str(cell)) for cell in cells) + " |"
-
-
-def _ends(points: Sequence[Sequence[Any]]) -> str:
-    """First value, shape and last value of a series."""
-    values = [value for _, value in points if value is not None]
-    if not values:
-        return numbers.MISSING
-    width = min(len(values), _SPARKLINE_WIDTH)
-    chosen = [values[round(i * (len(values) - 1) / max(width - 1, 1))] for i in range(width)]
-    low, high = min(chosen), max(chosen)
-    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
-    shape = "".join(_BLOCKS[round((value - low) * scale)] for value in chosen)
-    return f"{numbers.number(values[0])} {shape} {numbers.number(values[-1])}"

@@ -6,20 +6,23 @@ from typing import Any
 
 from bertkit.data.tagging.schemes import read_tags
 from bertkit.evaluation.spans import answer_scores
+from bertkit.reporting import marked_text
 from bertkit.reporting.scores import System
 from bertkit.reporting.visible_text import excerpt
 
 TEXT_LIMIT = 300
+# Of the answers that a model ranked, so many are shown, each cut here.
+_MOST_ANSWERS, _ANSWER_LIMIT = 5, 80
 # Above this many labels a matrix is no longer read; the most frequent confusions are listed instead.
 MOST_MATRIX_LABELS = 12
 NO_ANSWER, NO_ENTITY, NO_LABEL = "no answer", "no entity", "no label"
 
 
-def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict[str, Any]:
+def find(system: System, examples: Mapping[str, Mapping[str, Any]] | None, *, limit: int) -> dict[str, Any]:
     """The mistakes of a system over its seeds, as plain JSON.
 
     Args:
-        texts: id to text; None where the report was not given the task's data.
+        examples: id to the row of the task's data with its `texts`; None where the report was not given it.
         limit: how many examples to show.
 
     Returns:
@@ -29,7 +32,7 @@ def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict
     by_id: dict[str, list[Mapping[str, Any]]] = {}
     for run in system.runs:
         for row in run.predictions:
-            by_id.setdefault(str(row["id"]), []).append(_as_labels(row, run.scores))
+            by_id.setdefault(str(row["id"]), []).append({**_as_labels(row, run.scores), "row": row})
     wrong = [found for id, rows in by_id.items() if (found := _mistake(id, rows))]
     wrong.sort(key=lambda mistake: (-mistake["weight"], mistake["id"]))
     seeds = len(system.runs)
@@ -40,13 +43,13 @@ def find(system: System, texts: Mapping[str, str] | None, *, limit: int) -> dict
         "in_all": sum(mistake["wrong_in"] == seeds for mistake in wrong),
         "in_some": sum(mistake["wrong_in"] < seeds for mistake in wrong),
         "texts_missing": None
-        if texts is not None or not limit
+        if examples is not None or system.runs[0].scores["kind"] == "tagging" or not limit
         else "the report was not given the task's data (input task_data)",
-        "shown": [{**mistake, **_text(texts, mistake["id"])} for mistake in wrong[:limit]],
+        "shown": [_shown(mistake, system.runs[0].scores["kind"], examples) for mistake in wrong[:limit]],
     }
 
 
-def _as_labels(row: Mapping[str, Any], scores: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_labels(row: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
     """A prediction of any kind with `gold` and `predicted` as one string each, and the `scores` of the latter."""
     if scores["kind"] == "tagging":
         found = [one["score"] for one in row["entities"]]
@@ -63,7 +66,7 @@ def _as_labels(row: Mapping[str, Any], scores: Mapping[str, Any]) -> Mapping[str
     if isinstance(row["gold"], list):
         gold, said = (", ".join(row[side]) or NO_LABEL for side in ("gold", "predicted"))
         return {**row, "gold": gold, "predicted": said, "scores": {}}
-    return row
+    return dict(row)
 
 
 def _entities(row: Mapping[str, Any], side: str) -> str:
@@ -100,6 +103,7 @@ def _mistake(id: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | Non
         "also_predicted": [answer for answer in answers if answer != predicted],
         "probability": sum(known) / len(known) if known else None,
         "wrong_in": len(wrong),
+        "row": next(row["row"] for row in wrong if str(row["predicted"]) == predicted),
         "weight": sum(_probability(row) or 0.0 for row in wrong) / len(rows),
     }
 
@@ -110,8 +114,29 @@ def _probability(row: Mapping[str, Any]) -> float | None:
     return None if value is None else float(value)
 
 
-def _text(texts: Mapping[str, str] | None, id: str) -> dict[str, Any]:
-    text = None if texts is None else texts.get(id)
-    if text is None:
-        return {"text": None, "characters": None}
-    return {"text": excerpt(text, limit=TEXT_LIMIT), "characters": len(text)}
+def _shown(mistake: dict[str, Any], kind: str, examples: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
+    """A mistake with its text, the `pieces` of it that are gold or predicted, and the answers that came next."""
+    row, example = mistake.pop("row"), (examples or {}).get(mistake["id"])
+    text = " ⏎ ".join(example["texts"]) if example else None
+    shown: dict[str, Any] = {
+        "text": None if text is None else excerpt(text, limit=TEXT_LIMIT),
+        "pieces": [],
+        "question": None,
+    }
+    shown |= {"characters": None if text is None else len(text), "n_best": []}
+    if kind == "tagging":
+        pieces = marked_text.of_sentence(row)
+        sentence = "".join(piece["text"] for piece in pieces)
+        shown |= {
+            "pieces": pieces,
+            "text": shown["text"] or sentence,
+            "characters": shown["characters"] or len(sentence),
+        }
+    if kind == "spans":
+        shown["n_best"] = [
+            {"text": excerpt(one["text"], limit=_ANSWER_LIMIT), "probability": one["probability"]}
+            for one in row["n_best"][:_MOST_ANSWERS]
+        ]
+    if kind == "spans" and example:
+        shown |= {"pieces": marked_text.of_answer(row, example), "question": example["texts"][0]}
+    return {**mistake, **shown}

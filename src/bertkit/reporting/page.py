@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bertkit.reporting import data_tables, figures, mistakes, numbers, score_tables
+from bertkit.reporting import data_tables, detail_views, figures, mistakes, numbers, plots, score_tables
 from bertkit.reporting.visible_text import visible
 
 
@@ -30,7 +30,9 @@ def _environment() -> Environment:
     environment.globals |= {
         "score_tables": score_tables,
         "data_tables": data_tables,
+        "detail_views": detail_views,
         "figures": figures,
+        "plots": plots,
         "mistakes": mistakes,
         "numbers": numbers,
         "matrix": matrix,

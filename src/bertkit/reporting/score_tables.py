@@ -137,24 +137,17 @@ def fine_tuning(report: Report) -> Table | None:
 
 
 def per_type(task: Report, system: Report) -> Table | None:
-    """How well each type of entity is found, in the first seed; None for other kinds of tasks."""
+    """How well each type of entity is found; None for other kinds of tasks."""
     if not system["per_type"]:
         return None
     keys = ("precision", "recall", "f1")
     rows = [
-        Row(
-            [
-                name,
-                *(numbers.score(key, found[key]) for key in keys),
-                count(found["support"]),
-                count(found["predicted"]),
-            ]
-        )
+        Row([name, *(mean_and_sd(key, found[key]) for key in keys), count(found["support"]), count(found["predicted"])])
         for name, found in system["per_type"].items()
     ]
     columns = [Column("type", False), *(Column(f"{numbers.title(key)}, %") for key in keys)]
-    seed = f", seed {system['seeds'][0]}" if len(system["seeds"]) > 1 else ""
-    return Table(f"{system['model']} by type of entity{seed}", [*columns, Column("gold"), Column("predicted")], rows)
+    seeds = f", mean ± sd of {len(system['seeds'])} seeds" if len(system["seeds"]) > 1 else ""
+    return Table(f"{system['model']} by type of entity{seeds}", [*columns, Column("gold"), Column("predicted")], rows)
 
 
 def confusion_pairs(task: Report, system: Report, pairs: Sequence[Mapping[str, Any]]) -> Table:

@@ -13,6 +13,7 @@ from bertkit.artifacts import Metrics, Model
 from bertkit.errors import DataError
 from bertkit.evaluation.paired import interval_over_seeds
 from bertkit.evaluation.repeats import summarise_values
+from bertkit.reporting import entity_types
 
 # Of a run's settings, those that name it or that runs of one model may differ in.
 _NOT_SETTINGS = ("seed", "name")
@@ -186,7 +187,10 @@ def _by_seed(name: str, runs: list[Run]) -> list[Run]:
 
 def _told_apart(run: Run, others: Sequence[Run]) -> str:
     """The settings in which `run` differs from other runs of the same name."""
-    differing = {key: value for other in others for key, (value, _) in setting_differences(run, other).items()}
+    found = [setting_differences(run, other) for other in others]
+    # What only one of them has a setting for says which version made it, not what it is.
+    shared = [{k: pair for k, pair in one.items() if None not in pair} or one for one in found]
+    differing = {key: value for one in shared for key, (value, _) in one.items()}
     return ", ".join(f"{key}={json.dumps(value)}" for key, value in sorted(differing.items())) or "settings unknown"
 
 
@@ -219,7 +223,7 @@ def describe(system: System, board: Scoreboard) -> dict[str, Any]:
         "train_seconds": _mean([run.get("train_seconds") for run in runs]),
         "predict_seconds": _mean([run.get("predict_seconds") for run in runs]),
         "truncated": runs[0].get("truncated"),
-        "per_type": runs[0].get("per_type"),
+        "per_type": entity_types.over_seeds(runs),
         "confusion": _mean_matrix([run.get("confusion_matrix") for run in runs]),
         "runs": [
             {"seed": run.seed, "fingerprint": run.fingerprint, board.primary: run.scores["metrics"].get(board.primary)}

@@ -20,7 +20,7 @@ class ReportConfig(Config):
     """Wrongly predicted texts shown for each task, the most confident mistakes first."""
 
 
-@stage("report", version=2)
+@stage("report", version=3)
 def report(
     config: ReportConfig,
     metrics: tuple[Metrics, ...],
