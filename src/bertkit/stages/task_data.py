@@ -81,10 +81,10 @@ def _input_files(config: TaskDataConfig) -> list[Path]:
 def _known_files(name: str, data_dir: Path | None) -> list[Path]:
     from bertkit.data.task_catalogue import known_set, local_files
 
-    if name.startswith("bbc_"):
-        from bertkit.data.bbc import identity_file
+    if package := known_set(name).package:
+        from bertkit.data.installed import identity_file
 
-        return [identity_file()]
+        return [identity_file(package)]
     if data_dir is None:
         return []
     return [path for files in local_files(known_set(name), data_dir.expanduser()).values() for _, path in files]

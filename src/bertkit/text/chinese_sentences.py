@@ -12,9 +12,9 @@ _BRACKETS = "）)》〉】"
 _PAIRED = re.compile(f'[{"".join(map(re.escape, (*_CLOSING, *_CLOSING.values())))}"]')
 _STOPS = "。｡！？!?．"
 # A dot is a full stop after a Chinese character or a closing mark, or after an English word and before a capital;
-# `!` and `?` are none within Latin text, such as an address, nor `．` between digits.
+# `!` and `?` are none within Latin text, such as an address, nor `．` after a digit or a Latin letter.
 _END = re.compile(
-    r"(?:[。｡！？]|(?<![0-9０-９])．|．(?![0-9０-９])|[!?](?![\w=&/%])|(?<![ -~])[!?]"
+    r"(?:[。｡！？]|(?<![0-9０-９A-Za-zＡ-Ｚａ-ｚ])．|[!?](?![\w=&/%])|(?<![ -~])[!?]"
     r"|(?<=[一-鿿㐀-䶿”」』）》])\.(?![A-Za-z0-9])|(?<=[a-z]{3})\.(?=\s+[A-Z]|\s*[一-鿿])|(?<=[a-z]{3})\.$)"
     rf"[{_STOPS}.…～~]*"
 )

