@@ -191,6 +191,8 @@ class Stage:
             "fingerprint": fingerprint(identity),
             "identity": dict(identity),
             "config": config.model_dump(mode="json"),
+            # What presets and arguments said: the defaults of options that nothing reads may not be said again.
+            "given": config.model_dump(mode="json", exclude_unset=True),
             "inputs": {
                 name: [str(one.path) for one in value] if isinstance(value, tuple) else str(value.path)
                 for name, value in inputs.items()

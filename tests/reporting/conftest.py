@@ -42,11 +42,18 @@ class Maker:
         artifacts.finish(kind(path), header)
         return kind(path)
 
-    def model(self, name="BERT", *, init="pretrained", seed=1, learning_rate=1e-4):
+    def model(self, name="BERT", *, init="pretrained", seed=1, learning_rate=1e-4, data=None):
         described = {"name": name, "task": "places", "seed": seed, "global_step": 90, "max_steps": 100, "best_step": 60}
         described |= {"best_metric": 0.25, "metric_for_best_model": "loss", "train_seconds": 31.0}
         config = {"init": init, "seed": seed, "name": None, "learning_rate": learning_rate}
-        return self._write(artifacts.Model, {"predictor.json": described}, stage="finetune", config=config)
+        rows = [
+            {"step": step, "loss": 2 - step / 60, "learning_rate": 1e-4, "grad_norm": 1.0, "sequences_per_second": 90.0}
+            for step in range(10, 100, 10)
+        ]
+        rows += [{"step": 30, "eval_loss": 0.5}, {"step": 60, "eval_loss": 0.25}, {"step": 90, "eval_loss": None}]
+        files = {"predictor.json": described, "log.jsonl": rows}
+        inputs = {"data": data.fingerprint} if data else {}
+        return self._write(artifacts.Model, files, stage="finetune", config=config, inputs=inputs)
 
     def metrics(self, predicted, gold, *, name="BERT", seed=1, model=None, data=None, labels=LABELS, **fields):
         """Predictions as label indices, each 80 % sure; ids are `t0`, `t1`, ..."""

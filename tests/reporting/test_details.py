@@ -208,4 +208,4 @@ def test_every_example_is_in_one_group_and_groups_do_not_overlap(values):
 def test_what_is_drawn_lies_in_the_plot(points):
     plot = plots.Plot("t", "m", plots.Axis("x"), plots.Axis("y"), [plots.Line("l", points)], points, diagonal=True)
     drawn = plots.draw(plot)
-    assert all(-0.2 <= x <= 100.2 and -0.2 <= y <= plots.HEIGHT + 0.2 for x, y in drawn.dots)
+    assert all(-0.2 <= x <= 100.2 and -0.2 <= y <= plots.HEIGHT + 0.2 for x, y, _ in drawn.dots)

@@ -25,7 +25,11 @@ def report(make, log):
     labels = [f"{MARK}{i}" for i in range(3)]
     gold = [0, 1, 2] * 10
     data = make.task_data([f"{MARK} text {i}" for i in range(30)], gold, labels, {f"{MARK} reason": 2})
-    models = [make.model(f"{MARK}{init}", init=init, seed=seed) for init in ("pretrained", "random") for seed in (1, 2)]
+    models = [
+        make.model(f"{MARK}{init}", init=init, seed=seed, data=data)
+        for init in ("pretrained", "random")
+        for seed in (1, 2)
+    ]
     metrics = [
         make.metrics(
             [(g + 1) % 3 if i < 3 * n else g for i, g in enumerate(gold)],
@@ -181,7 +185,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hostile=HOSTILE)
 @example(hostile="</style></title></svg></td>")
 def test_strings_from_data_never_change_a_pages_structure(report, hostile):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bertkit.artifacts import MANIFEST, Artifact, Checkpoint, Corpus, Model, PretrainData, TaskData, Tokenizer
-from bertkit.reporting import curves
+from bertkit.artifacts import MANIFEST, Artifact, Checkpoint, Corpus, Metrics, Model, PretrainData, TaskData, Tokenizer
+from bertkit.reporting import curves, training_curves
 
 _FINAL = ("eval_mlm_loss", "eval_perplexity", "eval_mlm_accuracy", "eval_nsp_loss", "eval_nsp_accuracy")
 _STATE = ("global_step", "max_steps", "epoch", "num_parameters", "train_seconds", "train_batch_size", "device")
@@ -73,14 +73,40 @@ def made(artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
             "fingerprint": one.fingerprint,
             "seconds": manifest.get("seconds"),
             "processes": manifest.get("processes"),
+            "subject": _subject(one),
+            "bytes": sum(file["size"] for file in manifest.get("files", {}).values()),
+            "inputs": manifest.get("identity", {}).get("inputs", {}),
             "config": manifest.get("identity", {}).get("config", {}),
+            "given": _common(manifest.get("given"), manifest.get("identity", {}).get("config", {})),
             "versions": manifest.get("versions", {}),
         }
     return list(rows.values())
 
 
+def _common(given: Any, config: Any) -> Any:
+    """What was given of the settings that decide the result; all settings, where a manifest does not say."""
+    if given is None:
+        return config
+    if not isinstance(given, dict) or not isinstance(config, dict):
+        return given
+    return {key: _common(value, config[key]) for key, value in given.items() if key in config}
+
+
+def _subject(one: Artifact) -> str:
+    """What a result is of, where its stage does not say: a task, a model."""
+    if isinstance(one, TaskData):
+        return str(one.task["name"])
+    if isinstance(one, Model):
+        described = one.read_json("predictor.json")
+        return f"{described.get('task')}, {described.get('name')}"
+    if isinstance(one, Metrics):
+        described = one.read_json("metrics.json")
+        return f"{described['task']}, {described['model']}"
+    return ""
+
+
 def fine_tuning(source: Model) -> dict[str, Any]:
-    """How long a fine-tuning run went on, and which step it kept."""
+    """How long a fine-tuning run went on, which step it kept, and its curves."""
     described = source.read_json("predictor.json")
     keys = (
         "name",
@@ -95,4 +121,9 @@ def fine_tuning(source: Model) -> dict[str, Any]:
         "train_seconds",
         "max_seq_length",
     )
-    return {"fingerprint": source.fingerprint, **{key: described.get(key) for key in keys}}
+    rows = curves.read_log(source.path / "log.jsonl")
+    return {
+        "fingerprint": source.fingerprint,
+        **{key: described.get(key) for key in keys},
+        "curves": training_curves.series(rows, described.get("metric_for_best_model")),
+    }

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, TaskData, Tokenizer
-from bertkit.reporting import accounts, comparisons, details, mistakes, scores
+from bertkit.reporting import accounts, comparisons, details, mistakes, pipeline_picture, scores
 
 
 def collect(
@@ -34,6 +34,7 @@ def collect(
     data = {one.fingerprint: one for one in task_data}
     tasks = [_task(board, data.get(board.data or ""), examples) for board in scores.scoreboards(runs)]
     names = ", ".join(dict.fromkeys(task["name"] for task in tasks))
+    made = accounts.made([*corpus, *tokenizer, *pretrain_data, *pretrain, *task_data, *models, *metrics])
     report = {
         "title": title or f"Report on {names}",
         "tasks": tasks,
@@ -45,7 +46,8 @@ def collect(
             "tasks": [accounts.task(one) for one in task_data],
         },
         "fine_tuning": [accounts.fine_tuning(one) for one in models],
-        "made": accounts.made([*corpus, *tokenizer, *pretrain_data, *pretrain, *task_data, *models, *metrics]),
+        "made": made,
+        "pipeline": pipeline_picture.steps(made),
     }
     finite: dict[str, Any] = _finite(report)
     return finite

@@ -65,7 +65,12 @@ def _chart(
 
 def _series(rows: Sequence[dict[str, Any]], key: str) -> list[Point]:
     """Step and value; None where the value is there but is not a finite number."""
-    return [(int(row["step"]), None if is_missing(row[key]) else float(row[key])) for row in rows if key in row]
+    return [(int(row["step"]), finite(row[key])) for row in rows if key in row]
+
+
+def finite(value: float | None) -> float | None:
+    """A logged number; None where it is none, NaN or infinite."""
+    return None if value is None or is_missing(value) else float(value)
 
 
 def _window(count: int) -> int:

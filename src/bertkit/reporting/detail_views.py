@@ -26,14 +26,14 @@ def folded(task: Report) -> list[Table]:
     found = task["details"]
     if not found:
         return []
-    own = [_per_label(task, found)] if found["of"] == LABELS else []
+    own = [_per_label(task, found), _by_confidence(found)] if found["of"] == LABELS else []
     return own + [_slice(task, found, one) for one in found.get("slices", ())]
 
 
 def folded_names(task: Report) -> str:
     """What the folded tables are by: `label, length of text`."""
     found = task["details"]
-    names = ["label"] if found["of"] == LABELS else []
+    names = ["label", "confidence"] if found["of"] == LABELS else []
     return ", ".join([*names, *(part["by"].partition(",")[0] for part in found.get("slices", ()))])
 
 
@@ -85,6 +85,15 @@ def _per_label(task: Report, found: Report) -> Table:
     return Table(f"{found['model']} by label{_seeds(found)}", columns, rows, notes)
 
 
+def _by_confidence(found: Report) -> Table:
+    rows = [
+        Row([numbers.share(confidence), numbers.share(accuracy), count(number)])
+        for confidence, accuracy, number in found["calibration"]["bins"]
+    ]
+    columns = [Column("mean confidence"), Column("right"), Column("predictions")]
+    return Table(f"{found['model']} by confidence{_of_seeds(found)}", columns, rows)
+
+
 def _label_plots(task: Report, found: Report) -> Iterator[Plot]:
     model, curves = found["model"], found["curves"]
     if curves:
@@ -95,13 +104,16 @@ def _label_plots(task: Report, found: Report) -> Iterator[Plot]:
         yield Plot("Precision over recall", model, Axis("recall", 0, 1), Axis("precision", 0, 1), lines, notes=notes)
     if calibration := found.get("calibration"):
         points = [(confidence, accuracy) for confidence, accuracy, _ in calibration["bins"]]
+        most = max(number for *_, number in calibration["bins"])
+        sizes = [number / most for *_, number in calibration["bins"]]
         error = numbers.score("expected_calibration_error", calibration["error"])
         notes = [
             f"Expected calibration error (ECE): {error}\u00a0%. On the dotted line, what is said with 80\u00a0% is right "
             "in 80\u00a0% of the cases; under it the model is too sure.",
+            "Larger dots: more texts.",
         ]
         x, y, title = Axis("confidence", 0, 1), Axis("share that is right", 0, 1), "Can its probabilities be believed?"
-        yield Plot(title, model, x, y, [Line("right", points)], points, diagonal=True, notes=notes)
+        yield Plot(title, model, x, y, dots=points, sizes=sizes, diagonal=True, notes=notes)
 
 
 def _scatter(task: Report, found: Report) -> Iterator[Plot]:
@@ -140,6 +152,10 @@ def _points(one: Report) -> list[tuple[float, float | None]]:
 
 def _heading(metric: str) -> str:
     return numbers.title(metric) + (", %" if numbers.unit(metric) else "")
+
+
+def _of_seeds(found: Report) -> str:
+    return f", all {found['seeds']} seeds" if found["seeds"] > 1 else ""
 
 
 def _seeds(found: Report) -> str:

@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bertkit.reporting import data_tables, detail_views, marked_text, mistakes, numbers, plots, score_tables
+from bertkit.reporting import (
+    data_tables,
+    detail_views,
+    marked_text,
+    mistakes,
+    numbers,
+    pipeline_picture,
+    plots,
+    reproduction,
+    score_tables,
+    training_curves,
+)
 from bertkit.reporting.table import Column, Row, Table
 from bertkit.reporting.visible_text import markdown
 
@@ -18,13 +29,16 @@ def render(report: Report) -> str:
         "## Scores",
         *(block for task in report["tasks"] for block in _scores(task)),
         *_pretraining(report),
+        *_training(report),
         "## Where it goes wrong",
         *(block for task in report["tasks"] for block in _mistakes(task)),
         "## What was read, kept and dropped",
         *_data(report["data"]),
         "## How it was made",
+        *_table(pipeline_picture.table(report)),
         *_table(data_tables.made(report)),
         *_table(score_tables.fine_tuning(report)),
+        *_commands(report),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -60,6 +74,22 @@ def _pretraining(report: Report) -> Iterable[str]:
         for chart in run["charts"]:
             yield f"{markdown(chart['title'])}, training loss: {plots.sparkline(chart['smoothed'] or chart['raw'])}"
         yield from _table(score_tables.measurements(run))
+
+
+def _training(report: Report) -> Iterable[str]:
+    found = training_curves.groups(report)
+    if found:
+        yield "## Fine-tuning"
+    for _, drawn in found:
+        for plot in drawn:
+            yield from _plot(plot)
+
+
+def _commands(report: Report) -> Iterable[str]:
+    found = reproduction.commands(report)
+    if found:
+        yield "**Commands that make each result again, in this order**"
+        yield "\n".join(f"- {markdown(f'{name}: {line}')}" for name, line in found)
 
 
 def _mistakes(task: Report) -> Iterable[str]:

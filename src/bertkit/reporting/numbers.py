@@ -33,6 +33,7 @@ TITLES = {
     "matthews_correlation": "Matthews correlation",
     "roc_auc": "ROC AUC",
     "log_loss": "log loss",
+    "grad_norm": "gradient norm",
     "brier_score": "Brier score",
     "expected_calibration_error": "calibration error",
 }

@@ -7,7 +7,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bertkit.reporting import data_tables, detail_views, figures, mistakes, numbers, plots, score_tables
+from bertkit.reporting import (
+    data_tables,
+    detail_views,
+    figures,
+    mistakes,
+    numbers,
+    pipeline_picture,
+    plots,
+    reproduction,
+    score_tables,
+    training_curves,
+)
 from bertkit.reporting.visible_text import visible
 
 
@@ -32,7 +43,10 @@ def _environment() -> Environment:
         "data_tables": data_tables,
         "detail_views": detail_views,
         "figures": figures,
+        "pipeline_picture": pipeline_picture,
         "plots": plots,
+        "reproduction": reproduction,
+        "training_curves": training_curves,
         "mistakes": mistakes,
         "numbers": numbers,
         "matrix": matrix,

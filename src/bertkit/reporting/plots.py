@@ -14,6 +14,8 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_WIDTH = 40
 # Lines are told apart by colour and by dashes; there are no more of either.
 MOST_LINES = 6
+# The radius of the largest dot in pixels, and the size of dots that are all equal.
+_LARGEST, _USUAL = 9, 0.1
 
 Points = Sequence[tuple[float, float | None]]
 
@@ -37,7 +39,10 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What to draw, and of which model. `diagonal` is the line on which both axes are equal."""
+    """What to draw, and of which model. `diagonal` is the line on which both axes are equal.
+
+    `sizes` are the areas of the dots, where they differ, as shares of the largest.
+    """
 
     title: str
     model: str
@@ -45,6 +50,7 @@ class Plot:
     y: Axis
     lines: list[Line] = field(default_factory=list)
     dots: list[tuple[float, float]] = field(default_factory=list)
+    sizes: list[float] = field(default_factory=list)
     diagonal: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -57,7 +63,7 @@ class Drawn:
     y_ticks: list[Tick]
     paths: list[str]
     single: list[tuple[int, float, float]]
-    dots: list[tuple[float, float]]
+    dots: list[tuple[float, float, float]]
     diagonal: str
     description: str
 
@@ -94,7 +100,10 @@ def draw(plot: Plot) -> Drawn:
             for x, y in line.points
             if y is not None
         ],
-        dots=[(x_place(x, 100), y_place(y)) for x, y in plot.dots],
+        dots=[
+            (x_place(x, 100), y_place(y), round(_LARGEST * math.sqrt(size), 1))
+            for (x, y), size in zip(plot.dots, plot.sizes or [_USUAL] * len(plot.dots), strict=True)
+        ],
         diagonal=path([(low, low), (high, high)]) if plot.diagonal and low < high else "",
         description=" ".join([f"{plot.y.title} over {plot.x.title}.", *(in_words(line) for line in plot.lines)]),
     )
