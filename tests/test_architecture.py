@@ -18,6 +18,7 @@ FLOORS = [
     {"stage"},
     {"stages"},
     {"pipeline", "predictor"},
+    {"notebook"},
     {"cli"},
     {"__main__"},
 ]

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,6 +47,13 @@ def make_directory(path: Path) -> Path:
     with reporting_os_errors(path, "create the directory"):
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def temporary_directory() -> Path:
+    """A new directory where the system keeps what may be deleted."""
+    place = Path(tempfile.gettempdir())
+    with reporting_os_errors(place, "create a directory in"):
+        return Path(tempfile.mkdtemp(prefix="bertkit-", dir=place))
 
 
 def remove_tree(path: Path) -> None:

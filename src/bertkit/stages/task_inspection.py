@@ -30,12 +30,12 @@ def inspect_file(path: Path, overrides: Mapping[str, Any], *, tokenizer: Path | 
         ConfigError: `overrides` are no values of such a source.
     """
     found: dict[str, Any] = {"path": str(path)}
-    source = _source(path, dict(overrides), found)
+    source = guess_source(path, dict(overrides), found)
     config = build(TaskDataConfig, Layer({"source": source, "max_bad_rows": _ANY_NUMBER}), name="task_data")
     data = read_task(config)
     items, tally = data.splits["train"], data.tallies["train"]
     problem = _problem(data)
-    found["kind"] = _KINDS.get(found["format"], "classification")
+    found["kind"] = kind_of_format(found["format"])
     found |= _of_kind(data)
     found["rows"] = {"read": tally.read, "used": len(items), "bad": tally.bad}
     found["dropped"] = {reason: n for reason, n in tally.dropped.items() if n}
@@ -102,7 +102,12 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
         yield _line("", "--tokenizer DIR tells lengths in tokens, and what would be cut.")
 
 
-def _source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+def kind_of_format(format: str) -> str:
+    """The kind of task that files of a format hold."""
+    return _KINDS.get(format, "classification")
+
+
+def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     """The source of a task_data config that reads the file; what was found out on the way goes to `found`."""
     from bertkit.data.file_formats import column_names, detect_format, guess_columns, guess_tokens
 

@@ -1,0 +1,246 @@
+"""bertkit from Python: a trained folder in one line, and a fine-tuned model with its scores in another."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+from bertkit import storage
+from bertkit.artifacts import Artifact, Checkpoint, Metrics, Model, TaskData
+from bertkit.config import Layer, build, fingerprint
+from bertkit.errors import ConfigError, DataError, StageError
+from bertkit.predictor import Given, Predictor
+from bertkit.stage import Stage
+from bertkit.stages.finetune_config import FinetuneConfig
+from bertkit.stages.task_inspection import guess_source, kind_of_format
+
+Kind = Literal["classification", "tagging", "spans"]
+Examples = Any
+"""A file, a DataFrame, or rows: mappings, or in classification also sequences of texts and a label."""
+
+BASELINES = ("bag", "textcnn", "rnn", "transformer")
+
+
+class LoadedModel:
+    """A folder in use; what is asked of it decides what is read of it.
+
+    model = bertkit.load("artifacts/latest/quickstart/topic_bert")
+    model.predict(["The striker scored twice.", "Shares fell on Monday."])
+    """
+
+    def __init__(
+        self, folder: Path, *, device: Literal["auto", "cpu", "cuda"] = "auto", num_threads: int | None = None
+    ) -> None:
+        self.folder, self.device, self.num_threads = folder, device, num_threads
+
+    def predict(self, given: Given | Iterable[Given], *, batch_size: int = 64) -> list[dict[str, Any]]:
+        """A prediction for each of the inputs, in their order; a string alone is one input.
+
+        Raises:
+            StageError: the folder holds no fine-tuned model.
+            DataError: an input is not what the model reads, with its number from 1.
+        """
+        inputs: Any = [given] if isinstance(given, str | Mapping) else given
+        return self._predictor.predict(inputs, batch_size=batch_size)
+
+    def stream(self, given: Iterable[Given], *, batch_size: int = 64) -> Iterator[dict[str, Any]]:
+        """As `predict`, for more inputs than fit into memory."""
+        return self._predictor.stream(given, batch_size=batch_size)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        if (self.folder / "config.json").is_file() and not (self.folder / "predictor.json").is_file():
+            raise StageError(
+                "is a pretrained model: it has no head that predicts",
+                where=str(self.folder),
+                remedy="Train one with bertkit.finetune(..., model=THIS FOLDER).",
+            )
+        return Predictor.load(self.folder, device=self.device, num_threads=self.num_threads)
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What `finetune` made: `scores` and `intervals` of `split`, each of its `predictions`, and the model.
+
+    `folder` holds everything, as stages write it; `metrics` is the whole of `metrics.json`.
+    """
+
+    folder: Path
+    split: str
+    primary: str
+    scores: dict[str, float]
+    intervals: dict[str, list[float] | None]
+    metrics: dict[str, Any]
+    predictions: list[dict[str, Any]]
+    wrong: list[dict[str, Any]]
+    model: LoadedModel
+
+
+def load(
+    folder: str | Path, *, device: Literal["auto", "cpu", "cuda"] = "auto", num_threads: int | None = None
+) -> LoadedModel:
+    """The model in a folder.
+
+    Raises:
+        StageError: there is no such folder.
+    """
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise StageError(
+            "no such directory", where=str(folder), remedy="Give a folder that finetune or pretrain wrote."
+        )
+    return LoadedModel(path, device=device, num_threads=num_threads)
+
+
+def finetune(
+    kind: Kind,
+    *,
+    train: Examples,
+    dev: Examples | None = None,
+    test: Examples | None = None,
+    model: str | Path,
+    out: str | Path | None = None,
+    source: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    **config: Any,
+) -> Finetuned:
+    """Train a model on labelled examples and score it on `test`, else on `dev`, else on a tenth of `train`.
+
+        result = bertkit.finetune("classification", train="train.csv", test="test.csv", model="bert-folder")
+        result.scores["accuracy"], result.wrong[:3], result.model.predict(["..."])
+
+    Args:
+        train, dev, test: examples as rows, a DataFrame (pandas, polars, datasets) or a file of any format of task_data:
+            `text`, `label` (and `text_pair`); `tokens`, `tags`; `question`, `context`, `answers`. Names that others use
+            are found out.
+        model: the folder of a pretrained BERT; or a baseline: bag, textcnn, rnn, transformer.
+        out: where data, model and predictions are kept; the same call again finds them there. By default a new
+            temporary folder.
+        source: what task_data's `source` is to have beside what is found out, such as `{"columns": {"text": "review"}}`.
+        config: options of the stage finetune, nested ones as dictionaries: `learning_rate=3e-5, tagging={"head": "crf"}`.
+
+    Raises:
+        ConfigError: an option that there is not, or examples of another kind.
+        DataError: examples that cannot be used, with their place.
+    """
+    from bertkit.stages.evaluate import evaluate
+    from bertkit.stages.finetune import finetune as train_stage
+    from bertkit.stages.task_data import task_data
+
+    start: dict[str, Artifact] = {}
+    if str(model) in BASELINES:
+        config["model"] = {"backbone": str(model), **config.get("model", {})}
+    else:
+        start["start"] = Checkpoint.open(Path(model).expanduser())
+    build(FinetuneConfig, Layer(config), name="finetune")  # a mistake in it should not wait for the data
+    root = storage.temporary_directory() if out is None else storage.make_directory(Path(out).expanduser())
+    given = {"train": train, "validation": dev, "test": test}
+    files = {split: _as_file(one, split, root / "given") for split, one in given.items() if one is not None}
+    options = {"source": _source(kind, files, source or {}), **({"name": name} if name else {})}
+    data = TaskData(_run(task_data, options, root).path)
+    trained = Model(_run(train_stage, config, root, data=data, **start).path)
+    runtime: dict[str, Any] = {key: config[key] for key in ("device", "num_threads") if key in config}
+    metrics = Metrics(_run(evaluate, runtime, root, model=trained, data=data).path)
+    found, predictions = metrics.read_json("metrics.json"), metrics.predictions()
+    rows = {row["id"]: row for row in data.rows(found["split"])}
+    return Finetuned(
+        folder=root,
+        split=found["split"],
+        primary=found["primary"],
+        scores={key: value for key, value in found["metrics"].items() if value is not None},
+        intervals=found["intervals"],
+        metrics=found,
+        predictions=predictions,
+        wrong=[{**rows[line["id"]], **line} for line in predictions if _is_wrong(line, found)],
+        model=LoadedModel(trained.path, **runtime),
+    )
+
+
+def _run(stage: Stage, options: Mapping[str, Any], root: Path, **inputs: Artifact) -> Artifact:
+    """The stage's result, in the place under `root` that its content names."""
+    config = build(stage.config, Layer(dict(options)), name=stage.name)
+    names: dict[str, Any] = {port: one.fingerprint for port, one in inputs.items()}
+    identity = stage.identity(config, names, storage.Digests())
+    return stage.run(config, inputs, root / stage.name / fingerprint(identity), identity)
+
+
+def _source(kind: Kind, files: Mapping[str, Path], source: Mapping[str, Any]) -> dict[str, Any]:
+    """A `source` of task_data for the files, of the kind asked for."""
+    found = guess_source(files["train"], dict(source), {})
+    if (other := kind_of_format(found["format"])) != kind:
+        raise ConfigError(
+            f"holds examples of {other}, not of {kind}",
+            where=str(files["train"]),
+            remedy=f'Call finetune("{other}", ...), or name format and columns in source={{...}}.',
+        )
+    return found | {split: str(path) for split, path in files.items()}
+
+
+def _as_file(examples: Examples, split: str, folder: Path) -> Path:
+    """The file that holds the examples: a user's own as it is, others are written down.
+
+    Raises:
+        DataError: they are no examples.
+    """
+    if isinstance(examples, str | Path):
+        return Path(examples).expanduser().absolute()
+    rows = iter([_as_row(one, split, number) for number, one in enumerate(_records(examples), 1)])
+    path = storage.make_directory(folder) / f"{split}.jsonl"
+    if (first := next(rows, None)) is None:
+        raise DataError(f"{split} has no examples")
+    storage.write_json_lines(path, chain([first], rows))
+    return path
+
+
+def _records(examples: Examples) -> Iterable[Any]:
+    """Rows of a DataFrame of pandas or polars, or what iterates."""
+    if hasattr(examples, "to_dicts"):
+        return list(examples.to_dicts())
+    if hasattr(examples, "to_dict") and hasattr(examples, "columns"):
+        return list(examples.to_dict("records"))
+    if not isinstance(examples, Iterable) or isinstance(examples, Mapping):
+        raise DataError(f"examples are {type(examples).__name__}", remedy="Give a file, a DataFrame or a list of rows.")
+    return examples
+
+
+def _as_row(one: Any, split: str, number: int) -> dict[str, Any]:
+    match one:
+        case Mapping():
+            return {str(key): _plain(value) for key, value in one.items()}
+        case (str() as text, label):
+            return {"text": text, "label": _plain(label)}
+        case (str() as text, str() as pair, label):
+            return {"text": text, "text_pair": pair, "label": _plain(label)}
+        case (list() as tokens, list() as tags):
+            return {"tokens": tokens, "tags": tags}
+    raise DataError(
+        f"is {one!r:.80}",
+        where=f"{split}, example {number}",
+        remedy='Give a mapping such as {"text": ..., "label": ...}, or a text and its label.',
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Numpy's numbers and arrays, which tables hold, as Python's."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _is_wrong(line: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
+    """Whether a prediction is not its gold; a number is never quite right, so none of those is called wrong."""
+    gold, predicted = line["gold"], line["predicted"]
+    if metrics.get("problem_type") == "regression":
+        return False
+    if metrics["kind"] == "spans":
+        return not _answers(predicted, gold, metrics)
+    if isinstance(gold, list) and metrics["kind"] == "classification":
+        return set(gold) != set(predicted)
+    return bool(gold != predicted)
+
+
+def _answers(predicted: str, gold: list[str], metrics: Mapping[str, Any]) -> bool:
+    from bertkit.evaluation.spans import answer_scores
+
+    exact, _ = answer_scores(metrics["scorer"])(predicted, gold)
+    return exact == 1
