@@ -13,6 +13,7 @@ from bertkit.reporting import (
     figures,
     mistakes,
     numbers,
+    overview,
     pipeline_picture,
     plots,
     reproduction,
@@ -48,6 +49,7 @@ def _environment() -> Environment:
         "reproduction": reproduction,
         "training_curves": training_curves,
         "mistakes": mistakes,
+        "overview": overview,
         "numbers": numbers,
         "matrix": matrix,
     }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bertkit.reporting import numbers
+from bertkit.reporting import numbers, overview
 from bertkit.reporting.numbers import MISSING, count, duration, number, share
 from bertkit.reporting.table import Column, Row, Table
 
@@ -21,14 +21,16 @@ def scores(task: Report) -> Table:
     columns = [Column("model", numeric=False), Column(heading), Column("95\u00a0% interval")]
     columns += [Column("min to max"), Column("seeds")] if several else []
     columns += [Column(numbers.title(name) + (", %" if numbers.unit(name) else "")) for name in beside]
-    columns += [Column("parameters"), Column("training")]
+    columns += [Column("against the best", numeric=False)] if len(task["systems"]) > 1 else []
+    columns += [Column("parameters"), Column("training"), Column(f"{numbers.item(task['kind'])}s a second")]
     rows = []
     for system in task["systems"]:
         value = system["metrics"][primary]
         cells = [system["model"], mean_and_sd(primary, value), numbers.score_range(primary, system["interval"])]
         cells += [_spread(primary, value), str(len(system["seeds"]))] if several else []
         cells += [mean_and_sd(name, system["metrics"][name]) for name in beside]
-        cells += [numbers.size(system["parameters"]), duration(system["train_seconds"])]
+        cells += [overview.against_best(task, system)] if len(task["systems"]) > 1 else []
+        cells += [numbers.size(system["parameters"]), duration(system["train_seconds"]), overview.speed(task, system)]
         rows.append(Row(cells))
     caption = f"{task['name']}, {numbers.plural(task['n'], task['split'] + ' ' + numbers.item(task['kind']))}"
     return Table(caption, columns, rows, _score_notes(task, several))
