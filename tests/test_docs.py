@@ -11,13 +11,16 @@ from typer.main import get_command
 from bertkit import stages
 from bertkit.artifacts import ARTIFACTS
 from bertkit.cli import app
-from bertkit.config import Layer
+from bertkit.config import Layer, build, parse_overrides, read_yaml
 from bertkit.pipeline.spec import find_home, read_pipeline
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+CHINESE = (REPOSITORY / "docs" / "README.zh.md").read_text(encoding="utf-8")
 # Fenced blocks, with lines that end in a backslash joined.
-BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"```\n(.*?)```", README, re.DOTALL)]
+BLOCKS = [
+    block.replace("\\\n", " ") for text in (README, CHINESE) for block in re.findall(r"```\n(.*?)```", text, re.DOTALL)
+]
 COMMANDS = [
     line
     for block in BLOCKS
@@ -25,6 +28,12 @@ COMMANDS = [
     if re.match(r"(\w+=\w+ )*(bertkit|python|accelerate|make) ", line)
 ]
 ENTRIES = read_pipeline(REPOSITORY / "pipelines" / "quickstart.yaml", Layer({})).entries
+# The rows of the table of topics: the stage, and the switches in the last cell.
+TOPICS = [
+    (stage, switch)
+    for stage, cell in re.findall(r"^\|[^|]*\|[^|]*\| `(\w+)` \|([^|]*)\|$", CHINESE, re.MULTILINE)
+    for switch in re.findall(r"`([^`]*=[^`]*|--config \w+)`", cell)
+]
 OVERRIDE = re.compile(r"^([a-z_]+(?:\.[a-z_0-9]+)*)=")
 
 
@@ -35,14 +44,14 @@ def fields(config: Any, path: list[str]) -> bool:
     return path[-1] in _field_names(config, tuple(path[:-1]))
 
 
-def check_override(argument: str, stage_name: str | None) -> None:
+def check_override(argument: str, stage_name: str | None, entries: Any = ENTRIES) -> None:
     found = OVERRIDE.match(argument)
     if not found:
         return
     path = found[1].split(".")
     if stage_name is None:
-        assert path[0] in ENTRIES, argument
-        stage_name, path = ENTRIES[path[0]].stage, path[1:]
+        assert path[0] in entries, argument
+        stage_name, path = entries[path[0]].stage, path[1:]
         if path[0] in ("preset", "seeds", "launch"):
             return
     assert fields(stages.load(stage_name).config, path), argument
@@ -75,6 +84,8 @@ def test_a_command_names_what_exists(command: str) -> None:
         if "--config" in arguments:
             preset = arguments[arguments.index("--config") + 1]
             assert (REPOSITORY / "recipes" / "presets" / stage_name / f"{preset}.yaml").is_file()
+    named = [word for word in arguments if word.startswith("pipelines/")]
+    entries = read_pipeline(REPOSITORY / named[0], Layer({})).entries if named else ENTRIES
     for word in arguments:
         if not word.startswith("-") and word.partition("=")[0] not in (
             "corpus",
@@ -84,7 +95,7 @@ def test_a_command_names_what_exists(command: str) -> None:
             "model",
             "metrics",
         ):
-            check_override(word, stage_name)
+            check_override(word, stage_name, entries)
 
 
 def test_settings_named_in_the_text_exist() -> None:
@@ -95,6 +106,23 @@ def test_settings_named_in_the_text_exist() -> None:
         check_override(f"{name}=", None)
 
 
+@pytest.mark.parametrize(("stage", "switch"), TOPICS)
+def test_a_switch_of_the_topics_makes_a_config(stage: str, switch: str) -> None:
+    presets = REPOSITORY / "recipes" / "presets" / stage
+    if switch.startswith("--config "):
+        layer = read_yaml(presets / f"{switch.split()[1]}.yaml")
+    else:
+        layer = parse_overrides(switch.split())
+    build(stages.load(stage).config, layer, name=stage)
+
+
+def test_the_table_of_topics_covers_the_notes() -> None:
+    sections = set(re.findall(r"^\| (\d\.\d(?:\.\d)*)", CHINESE, re.MULTILINE))
+    assert sections >= {"3.1.1", "3.1.3.1", "3.1.3.2", "3.2.3", "3.3.1", "3.3.2", "3.3.3", "3.3.4", "3.3.5", "3.3.6"}
+    assert sections >= {"3.4.1", "3.4.3", "4.1", "4.1.3", "4.2", "5.1", "5.2.1", "5.2", "5.2.2"}
+    assert len(TOPICS) >= 60
+
+
 def test_the_table_of_stages_is_complete() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| `(\w+)`", README, re.MULTILINE)
     table = {name: artifact for name, _, artifact in rows if name in stages.NAMES}
@@ -103,14 +131,15 @@ def test_the_table_of_stages_is_complete() -> None:
 
 
 def test_files_that_are_linked_exist() -> None:
-    linked = re.findall(r"\]\(((?!http)[^)#]+)\)", README)
-    assert linked
-    for name in linked:
-        assert (REPOSITORY / name).is_file(), name
+    for folder, text in ((REPOSITORY, README), (REPOSITORY / "docs", CHINESE)):
+        linked = re.findall(r"\]\(((?!http)[^)#]+)\)", text)
+        assert linked
+        for name in linked:
+            assert (folder / name).is_file(), name
 
 
 def test_no_placeholder_is_left() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+    for name in ("README.md", "docs/README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         assert "@@" not in (REPOSITORY / name).read_text(encoding="utf-8")
 
 
