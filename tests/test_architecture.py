@@ -17,8 +17,8 @@ FLOORS = [
     {"reporting", "kinds"},
     {"stage"},
     {"stages"},
-    {"pipeline", "predictor"},
-    {"notebook"},
+    {"pipeline", "predictor", "embedder", "mask_filler"},
+    {"notebook", "use_commands"},
     {"cli"},
     {"__main__"},
 ]

@@ -81,3 +81,16 @@ def test_the_command_prints_a_line_of_json_for_each_text(folder: Path) -> None:
     assert said.returncode == 0, said.stderr
     assert [json.loads(line)["id"] for line in said.stdout.splitlines()] == ["1", "x"]
     assert subprocess.run(command, capture_output=True, text=True).returncode == 2
+
+
+def test_what_came_before_a_bad_input_is_given(model: Predictor, folder: Path, tmp_path: Path) -> None:
+    given = model.stream(["the soup", "a star", "  ", "a boat"])
+    assert [next(given)["id"], next(given)["id"]] == ["1", "2"]
+    with pytest.raises(DataError, match="input 3 has an empty text"):
+        next(given)
+    file = tmp_path / "texts.txt"
+    file.write_bytes(b"the soup\na star\n\xff\n")
+    command = [sys.executable, "-m", "bertkit", "predict", str(folder), "--file", str(file), "--device", "cpu"]
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert (said.returncode, len(said.stdout.splitlines())) == (2, 2)
+    assert "texts.txt:3: is not UTF-8" in said.stderr

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from bertkit.pipeline.runner import ERROR_FILE, latest, run
 from bertkit.pipeline.spec import find_home, preset_layer
 from bertkit.pipeline.summary import write_summaries
 from bertkit.stage import Group, Stage
+from bertkit.use_commands import use
 
 app = typer.Typer(
     name="bertkit",
@@ -31,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(use)
 
 PipelineArgument = Annotated[Path, typer.Argument(metavar="PIPELINE.yaml", help="What to run, in what order.")]
 OverridesArgument = Annotated[
@@ -197,42 +200,6 @@ def _inspect_task(path: Path, overrides: list[str], tokenizer: Path | None, as_j
         for line in task_inspection.as_text(found):
             typer.echo(line)
     task_inspection.refuse_unusable(found)
-
-
-@app.command()
-def predict(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote.")],
-    texts: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to predict: text, or text and second text.")
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option(help="A text a line, or with .jsonl an object a line; - reads standard input.")
-    ] = None,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Standard input has an object a line.")] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows computed at once.")] = 64,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
-) -> None:
-    """Predict with a fine-tuned model: a line of JSON for each text, question or sentence."""
-    from bertkit.predictor import Predictor, read_lines, read_objects
-
-    if bool(texts) == (file is not None):
-        raise ConfigError("predict needs either texts or --file FILE", remedy="--file - reads standard input.")
-    model = Predictor.load(directory, device=device)
-    given: Any
-    if file is not None:
-        given = read_objects(file) if jsonl or file.suffix == ".jsonl" else read_lines(file)
-    else:
-        given = _grouped(texts or [], model.kind.columns)
-    for line in model.stream(given, batch_size=batch_size):
-        typer.echo(json.dumps(line, ensure_ascii=False))
-
-
-def _grouped(texts: list[str], columns: tuple[str, ...]) -> list[Any]:
-    """Arguments as a model's inputs: each alone, or as many together as it reads."""
-    width = len(columns)
-    if len(texts) % width:
-        raise ConfigError(f"the model reads {' and '.join(columns)}; {len(texts)} texts were given")
-    return texts if width == 1 else [texts[i : i + width] for i in range(0, len(texts), width)]
 
 
 def _version(show: bool) -> None:

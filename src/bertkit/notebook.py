@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bertkit import storage
 from bertkit.artifacts import Artifact, Checkpoint, Metrics, Model, TaskData
@@ -15,6 +15,10 @@ from bertkit.predictor import Given, Predictor
 from bertkit.stage import Stage
 from bertkit.stages.finetune_config import FinetuneConfig
 from bertkit.stages.task_inspection import guess_source, kind_of_format
+
+if TYPE_CHECKING:
+    from bertkit.embedder import Embedder, Pooling
+    from bertkit.mask_filler import Candidate, MaskFiller
 
 Kind = Literal["classification", "tagging", "spans"]
 Examples = Any
@@ -34,6 +38,7 @@ class LoadedModel:
         self, folder: Path, *, device: Literal["auto", "cpu", "cuda"] = "auto", num_threads: int | None = None
     ) -> None:
         self.folder, self.device, self.num_threads = folder, device, num_threads
+        self._embedder: tuple[Any, Embedder] | None = None
 
     def predict(self, given: Given | Iterable[Given], *, batch_size: int = 64) -> list[dict[str, Any]]:
         """A prediction for each of the inputs, in their order; a string alone is one input.
@@ -48,6 +53,46 @@ class LoadedModel:
     def stream(self, given: Iterable[Given], *, batch_size: int = 64) -> Iterator[dict[str, Any]]:
         """As `predict`, for more inputs than fit into memory."""
         return self._predictor.stream(given, batch_size=batch_size)
+
+    def embed(
+        self,
+        texts: str | Iterable[Given],
+        *,
+        pooling: "Pooling" = "mean",
+        layer: int = -1,
+        max_seq_length: int | None = None,
+        batch_size: int = 64,
+    ) -> Any:
+        """Vectors of texts, from any BERT, as an array (texts, width); see `Embedder`.
+
+        Raises:
+            StageError: the folder holds no BERT.
+            DataError: an input is no text, with its number from 1.
+        """
+        from bertkit.embedder import Embedder
+
+        options = (pooling, layer, max_seq_length)
+        if self._embedder is None or self._embedder[0] != options:
+            made = Embedder(
+                self.folder,
+                pooling=pooling,
+                layer=layer,
+                max_seq_length=max_seq_length,
+                device=self.device,
+                num_threads=self.num_threads,
+            )
+            self._embedder = options, made
+        return self._embedder[1].embed([texts] if isinstance(texts, str) else texts, batch_size=batch_size)
+
+    def fill(self, texts: str | Iterable[Given], *, top_k: int = 5) -> "list[list[list[Candidate]]]":
+        """The likeliest tokens for each [MASK] of each text, from a pretrained model; see `MaskFiller.fill`."""
+        return self._filler.fill([texts] if isinstance(texts, str) else texts, top_k=top_k)
+
+    @cached_property
+    def _filler(self) -> "MaskFiller":
+        from bertkit.mask_filler import MaskFiller
+
+        return MaskFiller(self.folder, device=self.device, num_threads=self.num_threads)
 
     @cached_property
     def _predictor(self) -> Predictor:

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,6 +10,7 @@ from bertkit.artifacts import Model
 from bertkit.errors import DataError
 from bertkit.kinds import kind_of
 from bertkit.kinds.base import Kind
+from bertkit.kinds.inputs import in_chunks
 from bertkit.models.objective import TaskObjective
 from bertkit.training import processes
 from bertkit.training.prediction import predict_outputs
@@ -56,10 +56,9 @@ class Predictor:
         """As `predict`, reading ahead no further than some thousand inputs.
 
         Raises:
-            DataError: an input is not what the model reads, with its number from 1.
+            DataError: an input is not what the model reads, with its number from 1; those before it were given.
         """
-        numbered = enumerate(given, 1)
-        while rows := [self.kind.as_row(one, number) for number, one in islice(numbered, _CHUNK)]:
+        for rows in in_chunks(given, self.kind.as_row, size=_CHUNK):
             encoded = self.kind.encode(self._folder, rows)
             outputs = predict_outputs(self._objective, encoded, batch_size=batch_size, device=self._device)
             yield from self.kind.predictions(outputs, encoded, rows)

@@ -1,9 +1,9 @@
 """What a user hands to a trained model, checked: one rule for every kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bertkit.errors import DataError
+from bertkit.errors import BertkitError, DataError
 
 
 def read_texts(given: Any, columns: Sequence[str], number: int) -> dict[str, Any]:
@@ -29,6 +29,28 @@ def read_texts(given: Any, columns: Sequence[str], number: int) -> dict[str, Any
         if not found[column].strip():
             raise _refusal(f"has an empty {column}", columns, number)
     return found
+
+
+def in_chunks(
+    given: Iterable[Any], as_row: Callable[[Any, int], dict[str, Any]], *, size: int
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of the inputs, `size` at once; `as_row` takes an input and its number from 1.
+
+    Where an input is refused, the rows before it come first, and the refusal after them.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        for number, one in enumerate(given, 1):
+            rows.append(as_row(one, number))
+            if len(rows) == size:
+                yield rows
+                rows = []
+    except BertkitError:
+        if rows:
+            yield rows
+        raise
+    if rows:
+        yield rows
 
 
 def _refusal(what: str, columns: Sequence[str], number: int) -> DataError:

@@ -98,7 +98,7 @@ def load_pretraining_model(folder: Path, *, seed: int, **changes: Any) -> BertFo
     """
     require_bert(folder)
     torch.manual_seed(seed)
-    return _load(BertForPreTraining, folder, may_miss=("cls.", "bert.pooler."), **changes)
+    return load_parts(BertForPreTraining, folder, may_miss=("cls.", "bert.pooler."), **changes)
 
 
 def label_names(labels: list[str]) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def new_head(
         changes = changes | dict.fromkeys(names, dropout)
     if init == "random":
         return cls(_config(folder, changes))
-    model = _load(cls, folder, may_miss=new, **changes)
+    model = load_parts(cls, folder, may_miss=new, **changes)
     return model if reinit_layers is None else _reinitialised(model, reinit_layers)
 
 
@@ -156,7 +156,7 @@ def _reinitialised(model: Any, layers: int) -> Any:
 def load_head(cls: Any, folder: Path) -> Any:
     """A fine-tuned model of `cls`, complete."""
     require_bert(folder)
-    return _load(cls, folder, may_miss=())
+    return load_parts(cls, folder, may_miss=())
 
 
 def require_bert(folder: Path) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _config(folder: Path, changes: dict[str, Any]) -> BertConfig:
     return config
 
 
-def _load(cls: Any, folder: Path, *, may_miss: tuple[str, ...], **changes: Any) -> Any:
+def load_parts(cls: Any, folder: Path, *, may_miss: tuple[str, ...], **changes: Any) -> Any:
     """Load weights; a missing tensor outside `may_miss` is an error instead of a warning that scrolls by."""
     with _quiet():
         config = _config(folder, changes)
@@ -220,7 +220,7 @@ def _load(cls: Any, folder: Path, *, may_miss: tuple[str, ...], **changes: Any) 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide transformers' load report and progress bars: `_load` checks for itself."""
+    """Hide transformers' load report and progress bars: `load_parts` checks for itself."""
     level = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
