@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 Inputs = Mapping[str, Artifact | tuple[Artifact, ...] | None]
 InputFiles = Callable[[Any], list[Path]]
+Fits = Callable[[Any, set[str]], None]
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "numpy", "pyarrow", "sentencex")
 
 
@@ -69,6 +70,7 @@ class Stage:
     ports: dict[str, Port]
     output: type[Artifact]
     input_files: InputFiles
+    fits: Fits
 
     def __call__(self, *args: Any, **kwargs: Any) -> Artifact:
         return self.fn(*args, **kwargs)
@@ -105,10 +107,12 @@ class Stage:
         Raises:
             BusyError: another run holds `out`.
             StageError: `out` holds something else, or the inputs do not fit.
+            ConfigError: config and inputs do not go together.
             IntegrityError: an input is not what was written.
         """
         group = group or Group()
         self.check_inputs(inputs)
+        self.fits(config, {name for name, given in inputs.items() if given})
         if not group.is_main:
             group.barrier()
             return self._work(config, inputs, out, group)
@@ -212,6 +216,7 @@ def stage(
     resumable: bool = False,
     parallel: bool = False,
     input_files: InputFiles | None = None,
+    fits: Fits | None = None,
 ) -> Callable[[Callable[..., Artifact]], Stage]:
     """Declare a stage.
 
@@ -220,6 +225,7 @@ def stage(
         resumable: the function goes on from what it finds in `out`.
         parallel: every process runs it; otherwise only the main one does.
         input_files: files outside bertkit that `config` names; their content is part of the identity.
+        fits: raises a ConfigError where `config` does not go with the inputs of these names; asked before anything runs.
     """
 
     def declare(fn: Callable[..., Artifact]) -> Stage:
@@ -230,7 +236,8 @@ def stage(
             raise TypeError(f"stage {name!r} must be fn(config, <inputs>, *, out)")
         ports = {n: _port(n, hints[n], parameters[n].default is not inspect.Parameter.empty) for n in names[1:-1]}
         files = input_files or (lambda config: [])
-        return Stage(name, version, resumable, parallel, fn, hints["config"], ports, hints["return"], files)
+        always = fits or (lambda config, names: None)
+        return Stage(name, version, resumable, parallel, fn, hints["config"], ports, hints["return"], files, always)
 
     return declare
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bertkit.errors import StageError
 from bertkit.models.embeddings import NGramEmbeddings, WordEmbeddings
@@ -214,7 +215,7 @@ def test_an_lstm_goes_through_its_gates_word_by_word() -> None:
     torch.manual_seed(4)
     options = RECURRENT | {"num_layers": 1, "bidirectional": False}
     network = RNN(3, **options).eval()
-    layer, text = network.layers[0], torch.randn(5, 3)
+    layer, text = network.layers[0][0], torch.randn(5, 3)
     hidden, cell, expected = torch.zeros(6), torch.zeros(6), []
     for word in text:
         gates = layer.weight_ih_l0 @ word + layer.bias_ih_l0 + layer.weight_hh_l0 @ hidden + layer.bias_hh_l0
@@ -225,6 +226,20 @@ def test_an_lstm_goes_through_its_gates_word_by_word() -> None:
     found = network(text[None], torch.ones(1, 5, dtype=torch.bool))[0]
     torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=1e-5)
     assert torch.equal(layer.bias_ih_l0[6:12], torch.ones(6))
+
+
+@pytest.mark.parametrize("cell", [nn.RNN, nn.LSTM, nn.GRU])
+def test_both_directions_are_those_of_packed_sequences(cell: type[nn.RNNBase]) -> None:
+    torch.manual_seed(4)
+    network = RNN(3, **(RECURRENT | {"num_layers": 1, "cell": cell.__name__.lower()})).eval()
+    packed = cell(3, 6, batch_first=True, bidirectional=True)
+    for suffix, way in zip(("", "_reverse"), network.layers[0], strict=True):
+        packed.load_state_dict({f"{k}{suffix}": v for k, v in way.state_dict().items()}, strict=False)
+    text, lengths = torch.randn(3, 7, 3), torch.tensor([7, 1, 4])
+    real = torch.arange(7) < lengths[:, None]
+    rows = pack_padded_sequence(text, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(packed(rows)[0], batch_first=True)
+    torch.testing.assert_close(network(text, real), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

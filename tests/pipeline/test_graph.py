@@ -140,3 +140,8 @@ def test_a_finished_folder_can_stand_for_a_stage(pipeline: Path, whole_run: Path
     plan = make_plan(path, [], root=whole_run)
     (topic,) = plan.select("topic")
     assert topic.identity["inputs"]["start"] == start.resolve().name
+
+
+def test_inputs_that_do_not_go_with_the_config_are_found_before_anything_runs(pipeline: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="topic: textcnn starts from random weights, and `start` is given"):
+        make_plan(pipeline, ["topic.model.backbone=textcnn"], root=tmp_path)

@@ -134,6 +134,11 @@ class _Builder:
                 *mistakes,
                 f"{self._where(name, 'folds')}: {name}: folds are cut by task_data, not {entry.stage}",
             ]
+        if config is not None and not entry.inputs.keys() - stage.ports.keys():
+            try:
+                stage.fits(config, {port for port, given in entry.inputs.items() if given})
+            except ConfigError as e:
+                mistakes = [*mistakes, f"{self._where(name)}: {name}: {e.what}. {e.remedy}"]
         self.mistakes += mistakes
         return None if config is None else (stage, config)
 

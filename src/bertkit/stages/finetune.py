@@ -26,7 +26,7 @@ def _input_files(config: FinetuneConfig) -> list[Path]:
     return [file for file in files if file is not None]
 
 
-@stage("finetune", version=3, resumable=True, parallel=True, input_files=_input_files)
+@stage("finetune", version=3, resumable=True, parallel=True, input_files=_input_files, fits=check_inputs)
 def finetune(
     config: FinetuneConfig,
     data: TaskData,
@@ -43,7 +43,6 @@ def finetune(
     from bertkit.training.recipes import make_recipe, with_r_drop
 
     # --- read inputs
-    given = check_inputs(config, start, tokenizer, vectors)
     task = _check_task(data)
     kind = kind_of(task, config.settings(task["kind"]), where=str(data.path))
     rows = {split: data.rows(split) for split in ("train", "validation")}
@@ -58,13 +57,15 @@ def finetune(
     source = train if config.augmentation is None else _augmented(config, begin.folder, kind, rows["train"], train)
     steps_per_epoch = math.ceil(len(train) / config.train_batch_size)
 
+    given = {"start": start, "tokenizer": tokenizer, "vectors": vectors}
+
     # --- build model, resume
     session = Session(
         config,
         lambda: with_r_drop(kind.new_objective(begin.source, config.loss_options()), config.regularization.r_drop),
         out=out,
         name=f"finetune {task['name']}",
-        inputs={"data": data.fingerprint, **given},
+        inputs={"data": data.fingerprint, **{name: one.fingerprint for name, one in given.items() if one is not None}},
         max_steps=config.max_steps or max(1, round(config.num_train_epochs * steps_per_epoch)),
         summarise=kind.summarise,
         make_recipe=partial(make_recipe, learning_rate=config.learning_rate, seed=config.seed, **config.tricks()),

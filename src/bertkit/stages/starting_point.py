@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertkit.artifacts import Artifact, Checkpoint, Tokenizer, WordVectors
+from bertkit.artifacts import Checkpoint, Tokenizer, WordVectors
 from bertkit.errors import ConfigError, StageError
 from bertkit.stages.finetune_config import FinetuneConfig
 
@@ -23,37 +23,29 @@ class StartingPoint:
     facts: dict[str, Any]
 
 
-def check_inputs(
-    config: FinetuneConfig, start: Checkpoint | None, tokenizer: Tokenizer | None, vectors: WordVectors | None
-) -> dict[str, str]:
-    """The fingerprints of the inputs that are given.
+def check_inputs(config: FinetuneConfig, given: set[str]) -> None:
+    """Refuse inputs that the backbone does not read, by their names.
 
     Raises:
-        ConfigError: they are not what the backbone reads.
+        ConfigError: with what to give.
     """
-    given: dict[str, Artifact | None] = {"start": start, "tokenizer": tokenizer, "vectors": vectors}
-    found = {name: one.fingerprint for name, one in given.items() if one is not None}
-    backbone = config.model.backbone
+    backbone, inputs = config.model.backbone, given - {"data"}
     if backbone == "bert":
-        if found.keys() != {"start"}:
+        if inputs != {"start"}:
+            named = f"given is {', '.join(sorted(inputs))}" if inputs else "nothing is given"
             raise ConfigError(
-                f"a BERT starts from the input `start`, and {_listed(found)}",
+                f"a BERT starts from the input `start`, and {named}",
                 remedy="Give start alone, a checkpoint or a Hugging Face folder; or choose another model.backbone.",
             )
-    elif start is not None:
+    elif "start" in inputs:
         raise ConfigError(
             f"{backbone} starts from random weights, and `start` is given",
             remedy="Give tokenizer, for a network over word pieces; nothing, for one over words; or vectors.",
         )
-    elif tokenizer is not None and (vectors is not None or config.model.embeddings.vectors_file is not None):
+    elif "tokenizer" in inputs and ("vectors" in inputs or config.model.embeddings.vectors_file is not None):
         raise ConfigError(
             "word vectors are for words, and `tokenizer` makes word pieces", remedy="Leave one of the two out."
         )
-    return found
-
-
-def _listed(found: dict[str, str]) -> str:
-    return f"given is {', '.join(found)}" if found else "nothing is given"
 
 
 def bert_start(config: FinetuneConfig, start: Checkpoint, kind: "Kind") -> StartingPoint:
