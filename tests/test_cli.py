@@ -236,3 +236,10 @@ def test_inspect_refuses_what_it_cannot_read(bertkit: Any, whole_run: Path, pipe
     assert (done.returncode, "does not say what kind of file it is" in done.stderr) == (2, True)
     done = bertkit("inspect", whole_run / "latest" / "small" / "pretrain_data", "mask_strategy=words")
     assert (done.returncode, "mask_strategy" in done.stderr) == (2, True)
+
+
+def test_trackers_are_named_for_every_training_and_change_no_result(pipeline: Path, bertkit: Any) -> None:
+    plain = bertkit("run", pipeline, "--dry-run")
+    tracked = bertkit("run", pipeline, "--dry-run", "--report_to", "tensorboard", "--report_to", "wandb")
+    assert (tracked.returncode, tracked.stdout) == (0, plain.stdout), tracked.stderr
+    assert bertkit("run", pipeline, "--dry-run", "--report_to", "none").stdout == plain.stdout

@@ -52,9 +52,16 @@ def run_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print the plan.")] = False,
     data_dir: DataDirOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that holds a directory.")] = False,
+    report_to: Annotated[
+        list[str] | None, typer.Option("--report_to", "--report-to", help="Tracker of every training: wandb, ...")
+    ] = None,
 ) -> None:
     """Run a pipeline: finished stages are skipped, unfinished ones go on."""
     plan = make_plan(pipeline, overrides or [], root=root, data_dir=data_dir)
+    if report_to:
+        entries = {node.entry for node in plan.nodes if "report_to" in node.stage.config.model_fields}
+        named = [f"{entry}.{_trackers(report_to)}" for entry in sorted(entries)]
+        plan = make_plan(pipeline, [*(overrides or []), *named], root=root, data_dir=data_dir)
     nodes = plan.select(only) if only else list(plan.nodes)
     if dry_run:
         _print_plan(nodes)
@@ -62,6 +69,11 @@ def run_command(
     run(plan, nodes, wait=wait)
     write_summaries(plan, [node.entry for node in nodes])
     _print_reports(plan, nodes)
+
+
+def _trackers(names: list[str]) -> str:
+    """`--report_to` as an override; `none` is what others write for no tracker."""
+    return f"report_to=[{', '.join(name for name in names if name != 'none')}]"
 
 
 @app.command("sweep")
@@ -241,10 +253,14 @@ def run_recipe(stage: Stage) -> None:
             list[str] | None, typer.Option("--input", metavar="NAME=DIR", help=_describe_ports(stage))
         ] = None,
         wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that holds --out.")] = False,
+        report_to: Annotated[
+            list[str] | None, typer.Option("--report_to", "--report-to", help="Tracker of a training: wandb, ...")
+        ] = None,
     ) -> None:
         home = find_home(Path(sys.argv[0]).resolve().parent)
         preset = [preset_layer(home, stage.name, config)] if config else []
-        values = build(stage.config, merge(*preset, parse_overrides(overrides or [])), name=stage.name)
+        trackers = [_trackers(report_to)] if report_to else []
+        values = build(stage.config, merge(*preset, parse_overrides([*(overrides or []), *trackers])), name=stage.name)
         given = _open_inputs(stage, inputs or [])
         names: dict[str, Any] = {
             port: [one.fingerprint for one in value] if isinstance(value, tuple) else value.fingerprint

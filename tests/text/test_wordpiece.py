@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bertkit.errors import ConfigError, DataError, IntegrityError, StageError
 from bertkit.text import wordpiece
+from bertkit.text.vocabulary import read_vocabulary
 from bertkit.text.wordpiece import SPECIAL_TOKENS, Casing, count_alphabet, load_encoder, save, train
 from bertkit.text.wordpiece_quality import measure, prove_readers_agree, unused_entries
 
@@ -245,3 +246,10 @@ def test_unused_entries(folder: Path) -> None:
     size = load_encoder(folder).get_vocab_size()
     assert unused_entries(folder, []) == {"unused": size - 5, "characters": 0}
     assert unused_entries(folder, ["ship ship 船"]) == {"unused": size - 7, "characters": 11}
+
+
+def test_a_tokenizer_written_anew_is_read_anew(tmp_path: Path) -> None:
+    for words, expected in ((["soup"], [5]), (["bread", "soup"], [6])):
+        wordpiece.save([*wordpiece.SPECIAL_TOKENS, *words], tmp_path, casing=wordpiece.Casing(), model_max_length=8)
+        assert wordpiece.load_encode(tmp_path)(["soup"]) == [expected]
+        assert read_vocabulary(tmp_path).size == 5 + len(words)

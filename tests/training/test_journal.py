@@ -124,6 +124,21 @@ for tracker in accelerator.trackers:
     assert "kept offline" in done.stderr
     assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
     assert list(tmp_path.rglob("events.out.tfevents.*"))
+    # The config as a tree where the tracker shows one, by paths where it takes plain values only.
+    assert "model.a" in b"".join(path.read_bytes() for path in tmp_path.rglob("events.out.*")).decode("latin-1")
+
+
+def test_progress_in_a_file_is_some_lines(tmp_path: Path, caplog: Any, capsys: Any) -> None:
+    caplog.set_level("INFO")
+    log = Journal(
+        tmp_path, Accelerator(cpu=True), name="run", max_steps=200, logging_steps=2, summarise=lambda sums: {}
+    )
+    for step in range(1, 201):
+        log.step(result(step, 1.0))
+    log.close()
+    lines = [record.getMessage() for record in caplog.records if record.name == "bertkit.training.journal"]
+    assert [line.split(",")[0] for line in lines] == [f"run: step {step} of 200" for step in range(20, 201, 20)]
+    assert "\r" not in capsys.readouterr().err
 
 
 def test_padding_and_utilisation_are_shares(tmp_path: Path) -> None:

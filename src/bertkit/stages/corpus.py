@@ -257,7 +257,7 @@ def _progress_line() -> Iterator[Callable[[int, int], None]]:
     from tqdm import tqdm
 
     done, started = 0, time.monotonic()
-    with tqdm(desc="corpus", unit=" documents", mininterval=0.5) as bar:
+    with tqdm(desc="corpus", unit=" documents", mininterval=0.5, disable=None) as bar:
 
         def progress(documents: int, characters: int) -> None:
             nonlocal done

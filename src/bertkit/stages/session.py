@@ -254,7 +254,7 @@ class Session:
             raise TerminatedError(
                 "ended by SIGTERM", where=str(self._out), remedy="Run the same command again to go on."
             )
-        self.journal.close()
+        self.journal.close(facts)
         if not self.is_main:
             return
         checkpoints.load_parameters(self.model, weights or self.weights)

@@ -1,7 +1,9 @@
 """What a WordPiece tokenizer folder says of its vocabulary: size, special tokens, the rest."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -45,12 +47,24 @@ def read_entries(folder: Path) -> dict[str, int]:
     return entries
 
 
+def file_states(folder: Path) -> tuple[Any, ...]:
+    """What tells whether a tokenizer's files have been written anew: modification time and size of each."""
+    names = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
+    files = [(folder / name).stat() if (folder / name).is_file() else None for name in names]
+    return tuple(file and (file.st_mtime_ns, file.st_size, file.st_ino) for file in files)
+
+
 def read_vocabulary(folder: Path) -> Vocabulary:
-    """The vocabulary of the tokenizer in `folder`.
+    """The vocabulary of the tokenizer in `folder`; read once while its files stay the same.
 
     Raises:
         StageError: there is no vocabulary, or one of BERT's special tokens is missing from it.
     """
+    return _read_vocabulary(folder, file_states(folder))
+
+
+@lru_cache(maxsize=4)
+def _read_vocabulary(folder: Path, states: tuple[Any, ...]) -> Vocabulary:
     entries = read_entries(folder)
     missing = [token for token in SPECIAL_TOKENS if token not in entries]
     if missing:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from bertkit import storage
 from bertkit.errors import ConfigError, DataError, StageError
-from bertkit.text.vocabulary import SPECIAL_TOKENS
+from bertkit.text.vocabulary import SPECIAL_TOKENS, file_states
 from bertkit.text.word_level import segmented_by_words, segments_words
 
 PREFIX = "##"
@@ -237,6 +238,11 @@ def copy_tokenizer(path: Path, out: Path) -> None:
 
 
 def load_encode(path: Path) -> Callable[[list[str]], list[list[int]]]:
-    """A function from texts to their ids, with the encoder of `load_encoder`."""
+    """A function from texts to their ids, with the encoder of `load_encoder`; read once while its files stay the same."""
+    return _load_encode(path, file_states(path))
+
+
+@lru_cache(maxsize=4)
+def _load_encode(path: Path, states: tuple[Any, ...]) -> Callable[[list[str]], list[list[int]]]:
     encoder = load_encoder(path)
     return lambda texts: [encoding.ids for encoding in encoder.encode_batch_fast(texts, add_special_tokens=False)]

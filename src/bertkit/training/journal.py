@@ -1,10 +1,12 @@
-"""What a run tells while it goes: `log.jsonl`, trackers, and a progress bar with speed and time left."""
+"""What a run tells while it goes: `log.jsonl`, trackers, and its progress: a bar on a terminal, some lines elsewhere."""
 
 import json
 import logging
 import math
 import os
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from netrc import NetrcParseError, netrc
 from pathlib import Path
@@ -20,6 +22,10 @@ from bertkit.training.loop import StepResult
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+# Trackers that show a nested config as it is; the others take plain values only.
+_TAKE_TREES = ("wandb", "trackio")
+_SILENCE = 300.0  # seconds
+
 Summarise = Callable[[dict[str, float]], dict[str, float]]
 
 
@@ -56,8 +62,17 @@ class Journal:
         self._since = [_unpack(packed) for packed in pending or []]
         self.train_seconds = max((float(row.get("seconds", 0.0)) for row in self.rows), default=0.0)
         self.train_seconds += sum(result.seconds for result in self._since)
+        self._name, self._max_steps = name, max_steps
+        self._told, self._told_at = done_steps, time.monotonic()
+        # A file would keep each of the bar's pictures; there `_tell` writes a line now and then.
+        self._on_terminal = sys.stderr.isatty()
         self._bar = tqdm(
-            total=max_steps, initial=done_steps, desc=name, unit="step", disable=not self._main, mininterval=1.0
+            total=max_steps,
+            initial=done_steps,
+            desc=name,
+            unit="step",
+            disable=not self._main or not self._on_terminal,
+            mininterval=1.0,
         )
 
     def step(self, result: StepResult) -> None:
@@ -101,19 +116,32 @@ class Journal:
         }
         self._since = []
         self._write(row)
-        self._bar.set_postfix_str(
+        figures = (
             f"loss {row.get('loss', math.nan):.3f}, {row['sequences_per_second']:.0f} sequences/s, "
             f"{row['tokens_per_second']:.0f} tokens/s"
         )
+        self._bar.set_postfix_str(figures)
+        self._tell(last.step, figures)
+
+    def _tell(self, step: int, figures: str) -> None:
+        """A line in place of the bar: at each tenth of the run, and after minutes without one."""
+        tenth = step * 10 // self._max_steps > self._told * 10 // self._max_steps
+        if self._main and not self._on_terminal and (tenth or time.monotonic() - self._told_at > _SILENCE):
+            log.info("%s: step %d of %d, %s", self._name, step, self._max_steps, figures)
+            self._told, self._told_at = step, time.monotonic()
 
     def evaluation(self, step: int, epoch: float, figures: dict[str, float]) -> None:
         """Write a row of held-out figures, each named `eval_...`."""
         self.flush()
         self._write({"step": step, "epoch": round(epoch, 4), **{f"eval_{name}": v for name, v in figures.items()}})
 
-    def close(self) -> None:
+    def close(self, facts: Row | None = None) -> None:
+        """End the log; trackers also get the numbers among `facts`, what the run came to, as `final/...`."""
         self.flush()
         self._bar.close()
+        final = {f"final/{name}": value for name, value in (facts or {}).items() if isinstance(value, int | float)}
+        if final and self.rows:
+            self._accelerator.log(final, step=self.rows[-1]["step"])
         # Not `end_training`, which also ends the process group that the rest of the stage needs.
         for tracker in self._accelerator.trackers:
             tracker.finish()
@@ -161,12 +189,21 @@ def open_trackers(
     if "wandb" in names and "WANDB_MODE" not in os.environ and not _has_wandb_key():
         log.info("wandb: no API key, so the run is kept offline; `wandb sync` sends it later")
         os.environ["WANDB_MODE"] = "offline"
-    flat = {
-        key: value if isinstance(value, int | float | str | bool) else json.dumps(value)
-        for key, value in config.items()
-    }
     # Runs lie beside the checkpoint, not in the working directory.
-    accelerator.init_trackers(project, config=flat, init_kwargs={"wandb": {"dir": str(out), "name": run}})
+    own = {"wandb": {"dir": str(out), "name": run}, "trackio": {"name": run}}
+    place = os.environ.get("WANDB_PROJECT") or project
+    accelerator.init_trackers(place, init_kwargs={name: own[name] for name in names if name in own})
+    for tracker in accelerator.trackers:
+        tracker.store_init_configuration(config if tracker.name in _TAKE_TREES else dict(_leaves(config)))
+
+
+def _leaves(config: Row, above: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested blocks by their paths, `model.hidden_size`; what is no plain value as JSON."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value if isinstance(value, int | float | str | bool) else json.dumps(value)
 
 
 def _has_wandb_key() -> bool:
