@@ -18,6 +18,8 @@ _WINDOW_SHARE = 0.04
 _FEW_ROWS = 25
 # Guessing which of two equally frequent answers is right costs ln 2 nats.
 _COIN = math.log(2)
+# Columns of the log that hold the gradient's norm in a part of the network.
+LAYER_NORM = "grad_norm."
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -34,7 +36,27 @@ def loss_charts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         _chart(rows, "mlm_loss", "Masked words (MLM)", "nats a masked token", None),
         _chart(rows, "nsp_loss", "Next sentence (NSP)", "nats a pair", {"value": _COIN, "label": "guessing"}),
     ]
+    charts += [_chart(rows, key, f"Gradient, {layer_title(key)}", "L2 norm", None) for key in layer_columns(rows)]
     return [chart for chart in charts if chart["raw"] or chart["heldout"]]
+
+
+def layer_columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The gradient norms to draw where a log has those of layers: embeddings, lowest layer, highest layer, head."""
+    found = list(dict.fromkeys(key for row in rows for key in row if key.startswith(LAYER_NORM)))
+    layers = sorted((key for key in found if ".layer." in key), key=lambda key: int(key.rpartition(".")[2]))
+    ends = dict.fromkeys([*layers[:1], *layers[-1:]])
+    others = [key for key in found if key not in layers]
+    return (
+        [key for key in others if not key.endswith(".head")]
+        + [*ends]
+        + [key for key in others if key.endswith(".head")]
+    )
+
+
+def layer_title(key: str) -> str:
+    """`grad_norm.layer.1` is layer 2, as people count."""
+    part = key.removeprefix(LAYER_NORM)
+    return f"layer {int(part.removeprefix('layer.')) + 1}" if part.startswith("layer.") else part
 
 
 def _chart(

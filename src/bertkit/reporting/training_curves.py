@@ -31,6 +31,10 @@ def series(rows: Sequence[dict[str, Any]], metric: str | None) -> dict[str, Any]
         if column:
             points = [(row["step"], curves.finite(row[column])) for row in rows if column in row]
             found[name] = {"column": column, "points": curves.thin_evenly(points, _MOST_POINTS)}
+    for column in curves.layer_columns(rows):
+        points = [(row["step"], curves.finite(row[column])) for row in rows if column in row]
+        name = f"Gradient norm, {curves.layer_title(column)}"
+        found[name] = {"column": "grad_norm", "points": curves.thin_evenly(points, _MOST_POINTS)}
     return found
 
 

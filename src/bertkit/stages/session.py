@@ -150,6 +150,7 @@ class Session:
         """
         from bertkit.data.loading import prefetched
         from bertkit.models.flops import flops_of
+        from bertkit.training.gradients import layer_norms
         from bertkit.training.loop import train_steps
 
         config, rate = self._config, _learning_rate(self._config, self.max_steps)
@@ -170,6 +171,7 @@ class Session:
                 scaler=self._scaler,
                 flops=flops_of(self.model),
                 recipe=self._recipe,
+                **({"measure_gradients": layer_norms} if config.log_layer_norms else {}),
             ):
                 self.step, self.epoch = result.step, result.epoch
                 self._position = result.position.following

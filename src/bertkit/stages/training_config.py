@@ -80,6 +80,8 @@ class TrainingConfig(Config):
 
     logging_steps: Positive = runtime(10)
     """Steps between two rows of the log."""
+    log_layer_norms: bool = runtime(False)
+    """Whether rows of the log say how large the gradient was in each layer, before clipping."""
     save_total_limit: Positive = runtime(2)
     """Checkpoints kept while training; those that are damaged do not count."""
     micro_batch_size: Positive | None = runtime(None)

@@ -104,6 +104,7 @@ class Journal:
             sums = {name: math.fsum(r.sums[name] for r in taken) for name in taken[-1].sums}
             row |= {"loss": math.fsum(r.loss for r in taken) / len(taken), **self._summarise(sums)}
             row |= {"learning_rate": last.learning_rate, "grad_norm": taken[-1].grad_norm}
+            row |= {f"grad_norm.{part}": norm for part, norm in taken[-1].layer_norms.items()}
         if len(taken) < len(steps):
             row["skipped_steps"] = len(steps) - len(taken)
         seconds = sum(r.seconds for r in steps)

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ class StepResult:
     `loss` is what was minimised; `sums` are the objective's, over the global batch; `position` is that of the batch
     used; `padded_tokens` counts padding too; `seconds` is this process's time from fetching the batch to the end of the
     update. Of a `skipped` step the update was left out. `stop`: a process was asked to stop. `flops`
-    are this process's.
+    are this process's. `layer_norms` are those of the gradient by part of the network, where they were asked for.
     """
 
     step: int
@@ -48,6 +48,7 @@ class StepResult:
     skipped: bool = False
     stop: bool = False
     flops: float = 0.0
+    layer_norms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def train_steps(
     scaler: LossScaler | None = None,
     flops: Callable[[Arrays], float] = lambda arrays: 0.0,
     recipe: Recipe = Recipe(),
+    measure_gradients: Callable[[nn.Module], dict[str, float]] = lambda module: {},
 ) -> Iterator[StepResult]:
     """Take an optimizer step for each global batch and yield its result; `objective` is prepared by `accelerator`.
 
@@ -163,6 +165,7 @@ def train_steps(
         scaler: of the loss, in fp16; a gradient that overflows under it has the update left out.
         flops: the floating-point operations of a micro-batch.
         recipe: its `around` and `learn`; the rest of it belongs to the optimizer.
+        measure_gradients: what a result's `layer_norms` are, before clipping.
 
     Raises:
         NumericError: by default, where a loss or the gradient is not finite; the weights are as before the step.
@@ -182,6 +185,7 @@ def train_steps(
             sums = _accumulate(
                 objective, batch, denominators, accelerator, seed=seed, scaler=scaler, learn=recipe.learn
             )
+        layer_norms = measure_gradients(objective)
         grad_norm = float(nn.utils.clip_grad_norm_(objective.parameters(), max_grad_norm))
         totals = add_up(sums, accelerator, stop=float(stop()))
         asked_to_stop = totals.pop("stop") > 0
@@ -210,6 +214,7 @@ def train_steps(
             skipped=not finite,
             stop=asked_to_stop,
             flops=sum(flops(arrays) for _, arrays in batch.micro_batches),
+            layer_norms=layer_norms if finite else {},
         )
         # The caller's logging, evaluation and saving between two steps are not training time.
         started = time.perf_counter()
