@@ -123,6 +123,25 @@ def why(
             typer.echo(line)
 
 
+@app.command("doctor")
+def doctor_command(
+    root: RootOption = Path("artifacts"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look at this machine and environment: what would go wrong or be slow, with remedies (then exit code 3)."""
+    from bertkit.doctor import examine
+
+    findings = examine(root)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for one in findings:
+            problem = f"\n  PROBLEM: {one.problem}\n  {one.remedy}" if one.problem else ""
+            typer.echo(f"{one.name:<20} {one.value}{problem}")
+    if any(one.problem for one in findings):
+        raise typer.Exit(3)
+
+
 @app.command("stages")
 def stages_command() -> None:
     """List the stages: what each reads, writes and does."""
