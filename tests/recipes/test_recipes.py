@@ -50,7 +50,7 @@ def test_a_preset_is_a_config_of_its_stage(path: Path) -> None:
 
 def test_there_are_as_many_presets_and_pipelines_as_we_think() -> None:
     assert len(PRESETS) >= 20
-    names = {"chinese", "compare_zh", "finetune", "quickstart", "quickstart_zh", "wiki"}
+    names = {"chinese", "compare_en", "compare_zh", "finetune", "quickstart", "quickstart_zh", "wiki"}
     assert {path.stem for path in PIPELINES} == names
 
 
