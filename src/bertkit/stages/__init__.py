@@ -11,6 +11,7 @@ NAMES = (
     "pretrain_data",
     "pretrain",
     "task_data",
+    "word2vec",
     "finetune",
     "evaluate",
     "report",

@@ -1,0 +1,136 @@
+"""bertkit's word2vec and gensim's on the same sentences, taking turns: words/s of training, and the quality it buys.
+
+    python benchmarks/word2vec.py CORPUS [--sets DIR] [--characters 50000000] [--modes sg_ns,cbow_ns,sg_hs,cbow_hs]
+                                  [--seeds N] [--epochs 3] [--threads 2]
+
+CORPUS is a folder that the stage `corpus` wrote; DIR holds wordsim353.tsv and questions-words.txt. gensim reads a file of
+sentences, its fastest way (no Python in its inner loop). Both are timed without counting words, which bertkit does
+while it writes word ids. Words/s are words of the vocabulary, before subsampling, times epochs.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bertkit.artifacts import Corpus
+from bertkit.data.word_stream import EncodedWords, WordStream, encode, open_stream, write_stream
+from bertkit.evaluation import word_vectors
+from bertkit.text.word_level import splitter, word_tokenizer
+from bertkit.training.word2vec import Options, train
+
+SETS = ("wordsim353.tsv", "simlex999.txt", "EN-MEN-TR-3k.txt", "questions-words.txt")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--sets", type=Path, default=Path(__file__).resolve().parents[1] / "../shared/data/wordsim")
+    parser.add_argument("--characters", type=int, default=50_000_000)
+    parser.add_argument("--modes", default="sg_ns,cbow_ns")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_stream(folder / "stream", parts(options.corpus, options.characters), min_count=5, max_size=10**6)
+        stream = open_stream(folder / "stream")
+        assert stream is not None
+        print(f"{len(stream.ids):,} words of {len(stream.words):,}", flush=True)
+        write_sentences(stream, folder / "sentences.txt")
+        runners = {"bertkit": partial(ours, stream, folder), "gensim": partial(theirs, stream, folder)}
+        for mode in options.modes.split(","):
+            compare(mode, runners, stream, options)
+    return 0
+
+
+def parts(folder: Path, characters: int) -> Iterator[EncodedWords]:
+    """The corpus as words, up to so many characters."""
+    split = splitter(word_tokenizer([], lowercase=True))
+    corpus = Corpus.open(folder)
+    for group in corpus.row_groups("train"):
+        sentences, _ = corpus.read_row_group(*group)
+        yield encode(sentences, lambda text: [w for w in split(text) if any(map(str.isalnum, w))])
+        characters -= sum(map(len, sentences))
+        if characters < 0:
+            return
+
+
+def write_sentences(stream: WordStream, path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        start = 0
+        for end in stream.ends:
+            file.write(" ".join(stream.words[i] for i in stream.ids[start:end]) + "\n")
+            start = end
+
+
+def ours(stream: WordStream, folder: Path, mode: str, seed: int, epochs: int, threads: int) -> tuple[float, Any]:
+    options = Options(
+        architecture="skipgram" if mode.startswith("sg") else "cbow",
+        objective="negative_sampling" if mode.endswith("ns") else "hierarchical_softmax",
+        size=100,
+        window=5,
+        negative=5,
+        noise_exponent=0.75,
+        sample=1e-3,
+        learning_rate=0.025,
+        end_learning_rate=0.0001,
+        epochs=epochs,
+        seed=seed,
+    )
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        started = time.monotonic()
+        model = train(stream, options, out=Path(out), identity={}, num_threads=threads, save_steps=10**9)
+        return time.monotonic() - started, (stream.words, model.vectors)
+
+
+def theirs(stream: WordStream, folder: Path, mode: str, seed: int, epochs: int, threads: int) -> tuple[float, Any]:
+    from gensim.models import Word2Vec
+
+    model = Word2Vec(
+        vector_size=100,
+        window=5,
+        min_count=5,
+        sample=1e-3,
+        negative=5 if mode.endswith("ns") else 0,
+        hs=int(mode.endswith("hs")),
+        sg=int(mode.startswith("sg")),
+        workers=threads,
+        epochs=epochs,
+        seed=seed + 1,
+    )
+    path = str(folder / "sentences.txt")
+    model.build_vocab(corpus_file=path)
+    started = time.monotonic()
+    model.train(corpus_file=path, total_words=model.corpus_total_words, epochs=epochs)
+    return time.monotonic() - started, (model.wv.index_to_key, model.wv.vectors)
+
+
+def compare(mode: str, runners: dict[str, Any], stream: WordStream, options: argparse.Namespace) -> None:
+    words = len(stream.ids) * options.epochs
+    runners["bertkit"](mode, 0, 1, 1)  # compiled, and cached, before it is timed
+    speeds: dict[str, list[float]] = {name: [] for name in runners}
+    scores: dict[str, dict[str, list[float]]] = {name: {} for name in runners}
+    for seed in range(options.seeds):
+        for name, run in runners.items():
+            seconds, (vocabulary, vectors) = run(mode, seed, options.epochs, options.threads)
+            speeds[name].append(words / seconds)
+            lexicon = word_vectors.Lexicon(vocabulary, vectors)
+            for file in SETS:
+                rows = word_vectors.predict_file(lexicon, options.sets / file)
+                found = word_vectors.score_set(rows, counts=stream.counts, samples=100, bands=[])
+                scores[name].setdefault(file, []).append(found["score"])
+            shown = "  ".join(f"{file} {values[-1]:.3f}" for file, values in scores[name].items())
+            print(f"{mode:8} seed {seed} {name:8} {words / seconds:10,.0f} words/s  {shown}", flush=True)
+    mine, other = (statistics.median(values) for values in speeds.values())
+    print(f"{mode:8} bertkit / gensim: {mine / other:.2f} times the words/s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
