@@ -15,6 +15,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from bertkit.models.dropout import dropout as fast_dropout
 
 NAME = "bertkit"
+WITH_WEIGHTS = "bertkit_with_weights"
 
 
 def attend(
@@ -41,11 +42,31 @@ def attend(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
         return mixed
-    scores = torch.matmul(query * (query.shape[-1] ** -0.5 if scaling is None else scaling), key.transpose(2, 3))
-    if attention_mask is not None:
-        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
-    weights = fast_dropout(torch.softmax(scores, -1), dropout)
+    weights = fast_dropout(_weights(query, key, attention_mask, scaling), dropout)
     return torch.matmul(weights, value).transpose(1, 2), None
+
+
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
+    """How much each token takes from each other, shape (rows, heads, length, length)."""
+    scores = torch.matmul(query * (query.shape[-1] ** -0.5 if scaling is None else scaling), key.transpose(2, 3))
+    if mask is not None:
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    return torch.softmax(scores, -1)
+
+
+def attend_and_tell(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor]:
+    """As `attend` without dropout, with the weights beside the mixed values."""
+    weights = _weights(query, key, attention_mask, scaling)
+    return torch.matmul(weights, value).transpose(1, 2), weights
 
 
 def install_attention(model: Any) -> None:
@@ -53,3 +74,10 @@ def install_attention(model: Any) -> None:
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     model.set_attn_implementation(NAME)
+
+
+def install_telling_attention(model: Any) -> None:
+    """Let a transformers model attend by `attend_and_tell`."""
+    AttentionInterface.register(WITH_WEIGHTS, attend_and_tell)
+    AttentionMaskInterface.register(WITH_WEIGHTS, sdpa_mask)
+    model.set_attn_implementation(WITH_WEIGHTS)
