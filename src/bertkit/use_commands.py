@@ -1,4 +1,4 @@
-"""The commands that use a trained folder: predict, embed, fill."""
+"""The commands that use a trained folder: predict, embed, fill, attention."""
 
 import json
 import logging
@@ -106,6 +106,35 @@ def fill(
         for number, mask in enumerate(masks, 1):
             name = f"{number}: " if len(masks) > 1 else ""
             typer.echo("    " + name + "  ".join(f"{one.token} {one.score:.1%}" for one in mask))
+
+
+@use.command("attention")
+def attention_command(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A BERT, pretrained or fine-tuned.")],
+    text: Annotated[list[str], typer.Option(help="What it reads; given twice, the two are read as a pair.")],
+    out: Annotated[Path, typer.Option(help="The .html page or the .svg picture to write.")],
+    layer: Annotated[int | None, typer.Option(help="This layer alone, from 1.")] = None,
+    head: Annotated[int | None, typer.Option(help="This head alone, from 1.")] = None,
+    word: Annotated[str | None, typer.Option(help="Draw only what this word looks at.")] = None,
+) -> None:
+    """Draw what a model's heads look at in a text."""
+    if out.suffix not in (".html", ".svg"):
+        raise ConfigError(f"--out {out}: what is written is a page or a picture", remedy="Name it .html or .svg.")
+    if len(text) > 2:
+        raise ConfigError(f"{len(text)} texts were given; a model reads one, or two as a pair")
+    from bertkit import storage
+    from bertkit.reporting import attention_page
+    from bertkit.reporting.attention import Gaze
+
+    gaze = Gaze(directory)
+    shown = attention_page.chosen_pictures(gaze, layer, head, one=out.suffix == ".svg")
+    found, chosen = attention_page.look(gaze, text, shown, word)
+    if out.suffix == ".svg":
+        written = attention_page.svg(found, chosen=chosen)
+    else:
+        written = attention_page.html(found, texts=text, model=directory.name, word=word, chosen=chosen)
+    storage.write_text(out, written)
+    typer.echo(str(out))
 
 
 def _check_given(command: str, texts: list[str] | None, file: Path | None) -> None:

@@ -3,14 +3,16 @@
 import json
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from bertkit.evaluation import multilabel, regression, spans, tagging
-from bertkit.reporting import markdown_page, page
+from bertkit.reporting import attention, attention_page, markdown_page, page
 from bertkit.reporting.collect import collect
 
 # Stands for any string from data; the digit keeps labels apart.
@@ -45,7 +47,7 @@ def report(make, log):
         for n, model in enumerate(models)
     ]
     others = [of_kind(make) for of_kind in (tagging_run, spans_run, sets_run, numbers_run)]
-    return collect(
+    found = collect(
         [*metrics, *(run for run, _ in others)],
         pretrain=[make.checkpoint(log())],
         corpus=[make.corpus({f"{MARK} reason": 7, "duplicate": 3})],
@@ -55,6 +57,10 @@ def report(make, log):
         models=models,
         title=f"{MARK} title",
     )
+    weights = np.full((2, 2, 3, 3), 1 / 3)
+    looked = {"id": f"{MARK}0", **attention.view([MARK, f"{MARK}##", "[SEP]"], weights, [(1, None), (2, 1)], cut=True)}
+    found["tasks"][0]["attention"] = {"model": MARK, "seed": 1, "views": [looked], "left_out": []}
+    return found
 
 
 def tagging_run(make):
@@ -185,7 +191,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hostile=HOSTILE)
 @example(hostile="</style></title></svg></td>")
 def test_strings_from_data_never_change_a_pages_structure(report, hostile):
@@ -197,6 +203,17 @@ def test_strings_from_data_never_change_a_pages_structure(report, hostile):
     tame_md, wild_md = markdown_page.render(tame), markdown_page.render(wild)
     assert markdown_shape(wild_md) == markdown_shape(tame_md)
     assert tame_md.count("\n") == wild_md.count("\n")
+
+
+@settings(max_examples=40, deadline=None)
+@given(hostile=HOSTILE)
+def test_strings_from_data_never_change_a_pictures_structure(hostile):
+    view = attention.view([hostile, "a"], np.full((1, 1, 2, 2), 0.5), [(1, None)], cut=False)
+    picture = ElementTree.fromstring(attention_page.svg(view, chosen=[]))
+    assert [one.tag.rpartition("}")[2] for one in picture] == ["title", "desc", "rect", "g", *["text"] * 4]
+    html = attention_page.html(view, texts=[hostile], model=hostile, word=hostile, chosen=[0])
+    tame = attention_page.html(view | {"tokens": ["b", "a"]}, texts=["c"], model="d", word="e", chosen=[0])
+    assert Shape(html).found == Shape(tame).found
 
 
 def test_the_page_is_one_file_without_scripts_or_links_outside(report):

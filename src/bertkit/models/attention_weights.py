@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import BertModel
 
 from bertkit.models.attention import install_telling_attention
-from bertkit.models.bert import load_encoder_layers
+from bertkit.models.bert import load_parts, require_bert
 
 
 def load_for_weights(folder: Path) -> Any:
@@ -17,7 +17,8 @@ def load_for_weights(folder: Path) -> Any:
     Raises:
         StageError: the folder holds no BERT.
     """
-    return telling(load_encoder_layers(folder))
+    require_bert(folder)
+    return telling(load_parts(BertModel, folder, may_miss=("pooler.",)))
 
 
 def telling(model: BertModel) -> BertModel:

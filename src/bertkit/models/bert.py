@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
-from transformers import BertConfig, BertForPreTraining, BertModel
+from transformers import BertConfig, BertForPreTraining
 from transformers.utils import logging as transformers_logging
 
 from bertkit.errors import DataError, StageError
@@ -99,13 +99,6 @@ def load_pretraining_model(folder: Path, *, seed: int, **changes: Any) -> BertFo
     require_bert(folder)
     torch.manual_seed(seed)
     return load_parts(BertForPreTraining, folder, may_miss=("cls.", "bert.pooler."), **changes)
-
-
-def load_encoder_layers(folder: Path) -> BertModel:
-    """Embeddings and layers of any BERT in a Hugging Face folder, without its heads."""
-    require_bert(folder)
-    model: BertModel = _load(BertModel, folder, may_miss=("pooler.",))
-    return model
 
 
 def label_names(labels: list[str]) -> dict[str, Any]:

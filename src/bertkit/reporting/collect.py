@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, TaskData, Tokenizer
-from bertkit.reporting import accounts, comparisons, details, mistakes, pipeline_picture, scores
+from bertkit.reporting import accounts, attention_examples, comparisons, details, mistakes, pipeline_picture, scores
 
 
 def collect(
@@ -19,12 +20,14 @@ def collect(
     models: Sequence[Model] = (),
     title: str | None = None,
     examples: int = 12,
+    attention: int = 0,
 ) -> dict[str, Any]:
     """Gather scores, curves, mistakes and counts.
 
     Args:
         title: of the page; by default, made of the tasks' names.
         examples: how many wrong examples to show for each task.
+        attention: of how many texts of each task to draw what its best model looks at, where that is a BERT.
 
     Raises:
         DataError: two runs of what looks like one model have the same seed.
@@ -32,7 +35,10 @@ def collect(
     by_fingerprint = {model.fingerprint: model for model in models}
     runs = [scores.read_run(one, by_fingerprint) for one in metrics]
     data = {one.fingerprint: one for one in task_data}
-    tasks = [_task(board, data.get(board.data or ""), examples) for board in scores.scoreboards(runs)]
+    folders = {one.fingerprint: _folder(one, by_fingerprint) for one in metrics}
+    tasks = [
+        _task(board, data.get(board.data or ""), examples, folders, attention) for board in scores.scoreboards(runs)
+    ]
     names = ", ".join(dict.fromkeys(task["name"] for task in tasks))
     made = accounts.made([*corpus, *tokenizer, *pretrain_data, *pretrain, *task_data, *models, *metrics])
     report = {
@@ -53,13 +59,24 @@ def collect(
     return finite
 
 
-def _task(board: scores.Scoreboard, data: TaskData | None, examples: int) -> dict[str, Any]:
+def _folder(metrics: Metrics, models: Mapping[str, Model]) -> Path | None:
+    """Where the model lies that was scored; None where the report was not given it."""
+    model = models.get(str(metrics.manifest.get("identity", {}).get("inputs", {}).get("model")))
+    return model.path if model else None
+
+
+def _task(
+    board: scores.Scoreboard, data: TaskData | None, examples: int, folders: Mapping[str, Path | None], attention: int
+) -> dict[str, Any]:
     systems = [scores.describe(system, board) for system in board.systems]
     rows = {str(row["id"]): _with_texts(row, data) for row in data.rows(board.split)} if data else {}
     # A predicted number is hardly ever right to the last digit: there are no mistakes to list, but the worst ones.
     are_answers = board.systems[0].runs[0].predictions and not isinstance(
         board.systems[0].runs[0].predictions[0].get("gold"), float | int | None
     )
+    best = board.systems[0]
+    wrong = mistakes.find(best, rows if data else None, limit=examples) if are_answers else None
+    shown, folder = wrong["shown"] if wrong else [], folders.get(best.runs[0].fingerprint)
     task: dict[str, Any] = {
         "name": board.task,
         "kind": board.kind,
@@ -72,7 +89,8 @@ def _task(board: scores.Scoreboard, data: TaskData | None, examples: int) -> dic
         "majority": comparisons.majority(systems[0]["confusion"], board.labels),
         "comparisons": comparisons.compare(board),
         "details": details.analyse(board, rows, limit=examples),
-        "mistakes": mistakes.find(board.systems[0], rows if data else None, limit=examples) if are_answers else None,
+        "mistakes": wrong,
+        "attention": attention_examples.look(best, folder, shown, rows, limit=attention),
     }
     return {**task, "headlines": comparisons.headlines(task), "warnings": comparisons.warnings(task)}
 

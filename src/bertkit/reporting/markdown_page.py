@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bertkit.reporting import (
+    attention_picture,
     data_tables,
     detail_views,
     marked_text,
@@ -33,7 +34,7 @@ def render(report: Report) -> str:
         *_pretraining(report),
         *_training(report),
         "## Where it goes wrong",
-        *(block for task in report["tasks"] for block in _mistakes(task)),
+        *(block for task in report["tasks"] for block in (*_mistakes(task), *_attention(task))),
         "## What was read, kept and dropped",
         *_data(report["data"]),
         "## How it was made",
@@ -128,6 +129,14 @@ def _mistakes(task: Report) -> Iterable[str]:
     ]
     if rows:
         yield from _table(Table(f"{task['name']}: the most confident mistakes", columns, rows))
+
+
+def _attention(task: Report) -> Iterable[str]:
+    """What each word looks at most, where the page has pictures."""
+    found = task["attention"]
+    for view in found["views"] if found else ():
+        yield f"**What {markdown(found['model'])} looks at in {markdown(view['id'])}**"
+        yield "\n".join(f"- {markdown(line)}" for line in attention_picture.in_words(view))
 
 
 def _mistaken_text(one: Report) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from bertkit.reporting import (
+    attention,
+    attention_picture,
     data_tables,
     detail_views,
     figures,
@@ -25,7 +27,12 @@ from bertkit.reporting.visible_text import visible
 
 def render(report: Mapping[str, Any]) -> str:
     """The page of a report that `collect` made. The same report gives the same bytes."""
-    return _environment().get_template("page.html.j2").render(report=report) + "\n"
+    return template("page.html.j2").render(report=report) + "\n"
+
+
+def template(name: str) -> Template:
+    """A template that escapes whatever it prints."""
+    return _environment().get_template(name)
 
 
 @cache
@@ -42,6 +49,8 @@ def _environment() -> Environment:
     environment.globals |= {
         "score_tables": score_tables,
         "data_tables": data_tables,
+        "attention": attention,
+        "attention_picture": attention_picture,
         "detail_views": detail_views,
         "figures": figures,
         "pipeline_picture": pipeline_picture,

@@ -18,9 +18,11 @@ class ReportConfig(Config):
     """The page's title; by default the names of the tasks."""
     examples: Annotated[int, Field(ge=0)] = 12
     """Wrongly predicted texts shown for each task, the most confident mistakes first."""
+    attention: Annotated[int, Field(ge=0)] = 1
+    """Texts of each task for which what its best model looks at is drawn, where that is a BERT; the mistakes first."""
 
 
-@stage("report", version=3)
+@stage("report", version=4)
 def report(
     config: ReportConfig,
     metrics: tuple[Metrics, ...],
@@ -47,6 +49,7 @@ def report(
         models=models,
         title=config.title,
         examples=config.examples,
+        attention=config.attention,
     )
     storage.write_json(out / "report.json", found)
     storage.write_text(out / "report.html", page.render(found))
