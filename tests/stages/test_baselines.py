@@ -103,7 +103,7 @@ def test_a_baseline_learns_is_scored_and_predicts_what_was_scored(
         tokenizer=tokenizer if units == "pieces" else None,
     )
     facts = model.read_json("predictor.json")
-    assert (facts["backbone"], facts["units"]) == (backbone, units)
+    assert (facts["backbone"], facts["input_units"]) == (backbone, units)
     metrics: Metrics = run(
         evaluate, EvaluateConfig, tmp_path / "e", "device=cpu", "num_threads=1", model=model, data=data
     )

@@ -113,3 +113,21 @@ def test_answers_are_found_by_their_question(questions: TaskData, tmp_path: Path
 def test_spellings_are_for_tagging(questions: TaskData, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"model\.characters is for tagging"):
         run(finetune, FinetuneConfig, tmp_path / "m", *SMALL, "model.characters.size=8", data=questions)
+
+
+def test_chinese_text_is_tagged_by_its_characters(tmp_path: Path) -> None:
+    """Units of the data, characters, are no matter of the units that the network reads, which are words."""
+    rng, lines = random.Random(0), []
+    for _ in range(120):
+        for _ in range(rng.randint(2, 5)):
+            lines += ["北 B-LOC", "京 I-LOC"] if rng.random() < 0.4 else [f"{rng.choice('我你他去来的')} O"]
+        lines.append("")
+    (tmp_path / "train.conll").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    source = ["source.format=conll", f"source.train={tmp_path / 'train.conll'}", "validation_percentage=30"]
+    data = run(task_data, TaskDataConfig, tmp_path / "task", *source)
+    model = run(finetune, FinetuneConfig, tmp_path / "m", *SMALL, "max_steps=40", "tagging.head=crf", data=data)
+    facts = model.read_json("predictor.json")
+    assert (facts["units"], facts["input_units"]) == ("characters", "words")
+    assert scored(tmp_path / "e", model, data).read_json("metrics.json")["metrics"]["f1"] > 0.9
+    [found] = Predictor.load(model.path, device="cpu", num_threads=1).predict(["我去北京的"])
+    assert [(entity["text"], entity["start"]) for entity in found["entities"]] == [("北京", 2)]

@@ -82,7 +82,7 @@ def network_over_pieces(config: FinetuneConfig, tokenizer: Tokenizer) -> Startin
             "model.words is not read where `tokenizer` makes word pieces", remedy="Leave one of the two out."
         )
     facts = config.model.facts(size=None, dropout=config.dropout, max_seq_length=config.max_seq_length)
-    return StartingPoint(tokenizer.path, NetworkSource(tokenizer.path, facts, config.seed), {"units": "pieces"})
+    return StartingPoint(tokenizer.path, NetworkSource(tokenizer.path, facts, config.seed), {"input_units": "pieces"})
 
 
 def network_over_words(
@@ -116,7 +116,7 @@ def network_over_words(
     word_level.save(tokenizer(words), out)
     kept = set(words)
     facts = {
-        "units": "words",
+        "input_units": "words",
         "words": len(words),
         "words_with_vector": len(known),
         "unknown_share": {
