@@ -9,6 +9,7 @@ import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils.launch import prepare_multi_gpu_env
 from transformers import BertConfig, BertForPreTraining
 
 from bertkit.config import build, read_yaml
@@ -31,7 +32,7 @@ SIZES = {
 
 
 def test_there_are_as_many_variants_as_we_think() -> None:
-    assert [path.stem for path in VARIANTS] == ["one_node_gpus", "several_nodes", "two_cpu_processes"]
+    assert [path.stem for path in VARIANTS] == ["fsdp", "one_node_gpus", "several_nodes", "two_cpu_processes"]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -60,6 +61,14 @@ def test_a_several_nodes_launch_is_what_its_header_says() -> None:
     assert config.num_machines == 2
     assert (arguments.multi_gpu, arguments.num_processes, arguments.machine_rank) == (True, 16, 1)
     assert arguments.main_process_ip == "10.0.0.1"
+
+
+def test_an_fsdp_launch_asks_for_version_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    command = ["--config_file", str(REPOSITORY / "recipes" / "accelerate" / "fsdp.yaml"), "recipes/pretrain.py"]
+    arguments, *_ = _validate_launch_command(launch_command_parser().parse_args(command))
+    environment = prepare_multi_gpu_env(arguments)
+    assert (environment["ACCELERATE_USE_FSDP"], environment["FSDP_VERSION"]) == ("true", "2")
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -43,10 +43,13 @@ def test_a_launch_that_splits_the_model_is_refused(kind: DistributedType) -> Non
         processes._check_launch(kind)
 
 
-def test_fsdp_is_refused_where_accelerate_would_leave_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fsdp_is_ours_from_version_2_and_refused_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(HostError, match="distributed_type is FSDP"):
+    with pytest.raises(HostError, match="asks for FSDP version 1"):
         processes.make_accelerator("cpu", "no")
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    assert processes.make_accelerator("cpu", "no").distributed_type == DistributedType.NO
+    assert processes.wants_sharding(), "the next stage of this launch must hear of it too"
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")

@@ -260,6 +260,14 @@ class FinetuneConfig(TrainingConfig):
             "layers": self.layers.model_dump(mode="json"),
         }
 
+    def not_shardable(self) -> list[str]:
+        """As above, with the recipes that change weights in place, or pass through the network by themselves."""
+        penalties = ("l1", "l2_sp", "mixout", "weight_noise", "max_norm", "r_drop")
+        found = [f"regularization.{name}" for name in penalties if getattr(self.regularization, name)]
+        found += ["adversarial"] if self.adversarial is not None else []
+        found += ["layers.unfreeze_steps"] if self.layers.unfreeze_steps is not None else []
+        return super().not_shardable() + found
+
     def loss_options(self) -> dict[str, Any]:
         """The block `loss` as plain values, those that are set."""
         return self.loss.model_dump(mode="json", exclude_none=True)

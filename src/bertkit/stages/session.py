@@ -1,7 +1,7 @@
 """What the training stages share: a run that logs, measures, saves and resumes."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ class Session:
     ) -> None:
         from bertkit.data.batching import START, Position
         from bertkit.models import bert
-        from bertkit.training import checkpoints, processes
+        from bertkit.training import checkpoints, processes, sharding
         from bertkit.training.ema import WeightAverage
         from bertkit.training.journal import Journal, open_trackers
         from bertkit.training.loop import Recipe
@@ -68,6 +68,10 @@ class Session:
         self.threads = processes.pin_threads(config.num_threads, accelerator.num_processes)
         reuse_freed_memory()
         self.micro_batch = _micro_batch_rows(config, accelerator.num_processes)
+        self._sharded = processes.wants_sharding() and accelerator.num_processes > 1
+        if self._sharded:
+            _check_shardable(config)
+        self._make_objective = make_objective
         objective: Any = make_objective()
         self.model = objective.model
         if config.gradient_checkpointing:
@@ -76,7 +80,11 @@ class Session:
             processes.compile_in_place(objective)
         # Before any checkpoint is read, and before the data-parallel wrapper asks which parameters learn.
         self._recipe = make_recipe(self.model.to(accelerator.device)) if make_recipe is not None else Recipe()
-        self._objective = accelerator.prepare(objective)
+        self._objective: Any
+        if self._sharded:
+            self._objective = sharding.shard(objective, accelerator.device, accelerator.num_processes)
+        else:
+            self._objective = accelerator.prepare(objective)
         self._optimizer = _optimizer(config, self._objective, self._recipe)
         self._identity = {
             "config": fingerprint(config.identity()),
@@ -137,10 +145,11 @@ class Session:
 
     @property
     def weights(self) -> "dict[str, Tensor]":
-        """The weights to measure and keep, by name: the averaged ones where there are any."""
-        from bertkit.training import checkpoints
+        """The weights to measure and keep, by name: the averaged ones where there are any. Every process must ask."""
+        from bertkit.training import checkpoints, sharding
 
-        return checkpoints.parameters(self.model) if self._average is None else self._average.weights
+        own = checkpoints.parameters(self.model) if self._average is None else self._average.weights
+        return sharding.gathered(own) if self._sharded else own
 
     def steps(self, batches: "Callable[..., Iterator[GlobalBatch]]") -> "Iterator[StepResult]":
         """Optimizer steps up to the last one, each logged. `batches` takes `start`, `rank` and `world_size`.
@@ -191,12 +200,23 @@ class Session:
             remedy="Run the same command again to go on.",
         )
 
+    @contextmanager
+    def _measurable(self) -> Iterator[None]:
+        from bertkit.training import sharding
+
+        with ExitStack() as state:
+            if self._average is not None:
+                state.enter_context(self._average.in_model())
+            if self._sharded:
+                state.enter_context(sharding.held_whole(self._objective))
+            yield
+
     def measure(self, micro_batches: "Iterable[Arrays]") -> dict[str, float]:
         """Held-out figures at this step, written to the log."""
         from bertkit.training.loop import evaluate
         from bertkit.training.memory import release_freed_memory
 
-        with self._average.in_model() if self._average is not None else nullcontext():
+        with self._measurable():
             figures = self._summarise(evaluate(self._objective, micro_batches, self.accelerator))
         self.journal.evaluation(self.step, self.epoch, figures)
         self.journal.peak_flops = self._peak_flops()
@@ -210,7 +230,9 @@ class Session:
         from bertkit.training.memory import release_freed_memory
         from bertkit.training.prediction import measure_and_predict
 
-        with self._average.in_model() if self._average is not None else nullcontext():
+        with self._measurable():
+            if self._sharded:
+                self._objective.unshard()  # outputs are asked for without the objective's own forward
             sums, outputs = measure_and_predict(self._objective, rows, self.accelerator, batch_size=self.micro_batch)
         figures = {**self._summarise(sums), **score(outputs)}
         self.journal.evaluation(self.step, self.epoch, figures)
@@ -220,13 +242,18 @@ class Session:
 
     def save(self) -> None:
         """Write a checkpoint of this step."""
-        from bertkit.training import checkpoints
+        from bertkit.training import checkpoints, sharding
 
-        if self.is_main:
+        if self.is_main or self._sharded:
             own = {
                 "model": checkpoints.parameters(self.model),
                 "optimizer": checkpoints.optimizer_tensors(self._optimizer, self.model),
             }
+            if self._average is not None:
+                own["average"] = self._average.weights
+        if self._sharded:
+            own = {name: sharding.gathered(tensors, keep=self.is_main) for name, tensors in own.items()}
+        if self.is_main:
             content = {
                 "position": list(astuple(self._position)),
                 "epoch": self.epoch,
@@ -234,7 +261,6 @@ class Session:
                 "skipped_steps": self._nonfinite.skipped,
             }
             if self._average is not None:
-                own["average"] = self._average.weights
                 content["averaged_updates"] = self._average.updates
             if self._scaler is not None:
                 content["loss_scale"] = self._scaler.state
@@ -257,10 +283,14 @@ class Session:
                 "ended by SIGTERM", where=str(self._out), remedy="Run the same command again to go on."
             )
         self.journal.close(facts)
+        weights = weights or self.weights
         if not self.is_main:
             return
-        checkpoints.load_parameters(self.model, weights or self.weights)
-        bert.save(self.model, self._out)
+        # A sharded model cannot be written by one process; one made anew can.
+        made: Any = self._make_objective() if self._sharded else None
+        model = self.model if made is None else made.model
+        checkpoints.load_parameters(model, weights)
+        bert.save(model, self._out)
         if tokenizer != self._out:
             copy_tokenizer(tokenizer, self._out)
         state = {
@@ -283,6 +313,14 @@ class Session:
         }
         storage.write_json(self._out / "trainer_state.json", state)
         checkpoints.put_by(self._out)
+
+
+def _check_shardable(config: TrainingConfig) -> None:
+    if found := config.not_shardable():
+        raise ConfigError(
+            f"{', '.join(found)}: not possible with weights divided among processes (FSDP)",
+            remedy="Leave it out, or launch with recipes/accelerate/one_node_gpus.yaml.",
+        )
 
 
 def _optimizer(config: TrainingConfig, objective: "nn.Module", recipe: "Recipe") -> "Optimizer":

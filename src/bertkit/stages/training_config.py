@@ -115,3 +115,8 @@ class TrainingConfig(Config):
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs a momentum above 0")
         return self
+
+    def not_shardable(self) -> list[str]:
+        """The options set here that need the whole of a weight in every process, which FSDP does not give."""
+        optimizer = [f"optim={self.optim}"] if self.optim in ("lamb", "muon") else []
+        return optimizer + (["torch_compile"] if self.torch_compile else [])

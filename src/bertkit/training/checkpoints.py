@@ -23,6 +23,7 @@ from bertkit import storage
 from bertkit.artifacts import SPARE
 from bertkit.config import fingerprint
 from bertkit.errors import StageError
+from bertkit.training import sharding
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +181,7 @@ def load_parameters(model: nn.Module, tensors: Tensors) -> None:
     """Put back what `parameters` gave."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[name])
+            parameter.copy_(sharding.like(tensors[name], parameter))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> Tensors:
@@ -196,10 +197,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> Ten
 def load_optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module, tensors: Tensors) -> None:
     """Put back what `optimizer_tensors` gave."""
     names = _names_in_order(optimizer, model)
+    parameter_of = dict(model.named_parameters())
     state: dict[int, dict[str, Tensor]] = {}
     index_of = {name: index for index, name in enumerate(names)}
     for full, value in tensors.items():
         name, _, key = full.rpartition(".")
+        parameter = parameter_of[name]
+        # Counters of steps are no part of the division.
+        value = sharding.like(value, parameter) if value.shape == parameter.shape else value
         state.setdefault(index_of[name], {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

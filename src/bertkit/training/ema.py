@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bertkit.training import sharding
+
 Tensors = dict[str, Tensor]
 
 
@@ -27,12 +29,12 @@ class WeightAverage:
     def restore(self, weights: Tensors, updates: int) -> None:
         """Go on from what was saved."""
         for name, average in self.weights.items():
-            average.copy_(weights[name])
+            average.copy_(sharding.like(weights[name], average))
         self.updates = updates
 
     @contextmanager
     def in_model(self) -> Iterator[None]:
-        """The model has the averaged weights inside the block, its own again after it; nothing is copied."""
+        """The model has the averaged weights inside the block, its own again after it; nothing is copied, unless it is sharded."""
         self._exchange()
         try:
             yield
@@ -48,4 +50,10 @@ class WeightAverage:
 
     def _exchange(self) -> None:
         for name, parameter in self._model.named_parameters():
-            parameter.data, self.weights[name] = self.weights[name], parameter.data
+            if hasattr(parameter, "full_tensor"):
+                # What is gathered comes from the memory that the parameter began with.
+                own = parameter.detach().clone()
+                parameter.detach().copy_(self.weights[name])
+                self.weights[name].copy_(own)
+            else:
+                parameter.data, self.weights[name] = self.weights[name], parameter.data

@@ -4,6 +4,8 @@ import re
 
 from torch import nn
 
+from bertkit.training import sharding
+
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 
 
@@ -22,6 +24,5 @@ def layer_norms(module: nn.Module) -> dict[str, float]:
     for name, parameter in module.named_parameters():
         if parameter.grad is not None:
             parts.setdefault(layer_of(name), []).append(parameter)
-    return {
-        part: float(nn.utils.get_total_norm([p.grad for p in own if p.grad is not None])) for part, own in parts.items()
-    }
+    norms = {part: nn.utils.get_total_norm([p.grad for p in own if p.grad is not None]) for part, own in parts.items()}
+    return {part: float(sharding.whole(norm)) for part, norm in norms.items()}

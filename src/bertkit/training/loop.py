@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bertkit.data import keyed
 from bertkit.data.batching import Arrays, GlobalBatch, Position
 from bertkit.errors import NumericError
+from bertkit.training import sharding
 from bertkit.training.scaling import LossScaler
 
 
@@ -92,10 +93,18 @@ class MicroBatch:
         """
         self.seed("dropout")
         alone = more or not self._last
-        with self._accelerator.no_sync(self._objective) if alone else nullcontext():
-            sums = self._objective(self.batch)
+        with self._no_exchange() if alone else nullcontext():
+            # The data-parallel wrapper would do this for itself; sharded weights have none.
+            with self._accelerator.autocast():
+                sums = self._objective(self.batch)
             self._accelerator.backward(self._loss(sums) * (weight * self._factor))
         return {name: value.detach() for name, value in sums.items()}
+
+    def _no_exchange(self) -> AbstractContextManager[None]:
+        if sharding.is_sharded(self._objective):
+            return sharding.no_exchange(self._objective)
+        found: AbstractContextManager[None] = self._accelerator.no_sync(self._objective)
+        return found
 
     def gradient(self, wanted: Tensor) -> Tensor:
         """The gradient of the loss in `wanted`, times a positive factor; those of the parameters stay as they are."""
@@ -186,7 +195,7 @@ def train_steps(
                 objective, batch, denominators, accelerator, seed=seed, scaler=scaler, learn=recipe.learn
             )
         layer_norms = measure_gradients(objective)
-        grad_norm = float(nn.utils.clip_grad_norm_(objective.parameters(), max_grad_norm))
+        grad_norm = float(sharding.whole(nn.utils.clip_grad_norm_(objective.parameters(), max_grad_norm)))
         totals = add_up(sums, accelerator, stop=float(stop()))
         asked_to_stop = totals.pop("stop") > 0
         loss = sum(totals[name] / count for name, count in denominators.items() if count)

@@ -3,6 +3,8 @@
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +40,7 @@ def make_accelerator(
 
     Raises:
         HostError: a GPU is asked for and there is none, a precision that the hardware does not compute in, a launch
-            that splits the model over processes, or a tracker whose package is not installed, which accelerate would
+            by DeepSpeed, Megatron or FSDP version 1, or a tracker whose package is not installed, which accelerate would
             leave out.
     """
     _check_trackers(trackers or [])
@@ -52,9 +54,10 @@ def make_accelerator(
     AcceleratorState._reset_state()
     # The loop scales fp16 losses itself, with a state that a checkpoint can hold.
     ours = [GradScalerKwargs(enabled=False)] if wanted == "fp16" else None
-    accelerator = Accelerator(
-        cpu=on_cpu, mixed_precision=wanted, log_with=trackers or None, project_dir=out, kwargs_handlers=ours
-    )
+    with _fsdp_is_ours():
+        accelerator = Accelerator(
+            cpu=on_cpu, mixed_precision=wanted, log_with=trackers or None, project_dir=out, kwargs_handlers=ours
+        )
     _check_launch(accelerator.distributed_type)
     return accelerator
 
@@ -82,14 +85,40 @@ def _cpu_precisions() -> set[str]:
     return {"bf16"} if any(check is not None and check() for check in checks) else set()
 
 
-def _check_launch(kind: Any) -> None:
-    """Only launches in which every process holds the whole model: checkpoints and averages rely on it."""
-    # On CPUs, and in a launch of one process, accelerate leaves FSDP out without a word.
-    wanted = DistributedType.FSDP if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true" else kind
-    if wanted not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
+def wants_sharding() -> bool:
+    """Whether the launch asks for weights divided among processes (FSDP)."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+
+
+@contextmanager
+def _fsdp_is_ours() -> Iterator[None]:
+    """Keep FSDP from accelerate, which does it on GPUs alone; `sharding` does it.
+
+    Raises:
+        HostError: another version than 2 is asked for.
+    """
+    if not wants_sharding():
+        yield
+        return
+    version = os.environ.get("FSDP_VERSION", "1")
+    if version != "2":
         raise HostError(
-            f"the launch's distributed_type is {wanted.value}, which training does not support",
-            remedy="Launch with recipes/accelerate/one_node_gpus.yaml or several_nodes.yaml.",
+            f"the launch asks for FSDP version {version}, which training does not support",
+            remedy="Set fsdp_version: 2 in the launch's fsdp_config, as recipes/accelerate/fsdp.yaml does.",
+        )
+    asked = os.environ.pop("ACCELERATE_USE_FSDP")
+    try:
+        yield
+    finally:
+        os.environ["ACCELERATE_USE_FSDP"] = asked
+
+
+def _check_launch(kind: Any) -> None:
+    """Only launches in which accelerate leaves the whole model to every process."""
+    if kind not in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
+        raise HostError(
+            f"the launch's distributed_type is {kind.value}, which training does not support",
+            remedy="Launch with a file of recipes/accelerate: one_node_gpus.yaml, several_nodes.yaml or fsdp.yaml.",
         )
 
 
