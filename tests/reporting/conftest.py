@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 from bertkit import artifacts
 
@@ -109,6 +111,12 @@ class Maker:
         state = {"global_step": rows[-1]["step"] if rows else 0, "num_parameters": 1_500_000, "train_seconds": 183.0}
         files = {"log.jsonl": rows, "trainer_state.json": state}
         return self._write(artifacts.Checkpoint, files, stage="pretrain", config={"max_steps": 100})
+
+    def vectors(self, words, vectors):
+        made = self._write(artifacts.WordVectors, {"words.txt": "x"}, stage="word2vec")
+        (made.path / "words.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+        save_file({"vectors": np.asarray(vectors, np.float32)}, made.path / "vectors.safetensors")
+        return made
 
     def corpus(self, dropped):
         stats = {

@@ -55,6 +55,7 @@ def report(make, log):
         pretrain_data=[make.token_store()],
         task_data=[data, *(data for _, data in others if data)],
         models=models,
+        vectors=[make.vectors([f"{MARK} {i}" for i in range(4)], np.eye(4))],
         title=f"{MARK} title",
     )
     weights = np.full((2, 2, 3, 3), 1 / 3)

@@ -5,8 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, TaskData, Tokenizer
-from bertkit.reporting import accounts, attention_examples, comparisons, details, mistakes, pipeline_picture, scores
+from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, TaskData, Tokenizer, WordVectors
+from bertkit.reporting import (
+    accounts,
+    attention_examples,
+    comparisons,
+    details,
+    mistakes,
+    pipeline_picture,
+    scores,
+    vector_views,
+)
 
 
 def collect(
@@ -18,6 +27,7 @@ def collect(
     pretrain_data: Sequence[PretrainData] = (),
     task_data: Sequence[TaskData] = (),
     models: Sequence[Model] = (),
+    vectors: Sequence[WordVectors] = (),
     title: str | None = None,
     examples: int = 12,
     attention: int = 0,
@@ -40,7 +50,7 @@ def collect(
         _task(board, data.get(board.data or ""), examples, folders, attention) for board in scores.scoreboards(runs)
     ]
     names = ", ".join(dict.fromkeys(task["name"] for task in tasks))
-    made = accounts.made([*corpus, *tokenizer, *pretrain_data, *pretrain, *task_data, *models, *metrics])
+    made = accounts.made([*corpus, *tokenizer, *pretrain_data, *pretrain, *task_data, *vectors, *models, *metrics])
     report = {
         "title": title or f"Report on {names}",
         "tasks": tasks,
@@ -54,6 +64,7 @@ def collect(
         "fine_tuning": [accounts.fine_tuning(one) for one in models],
         "made": made,
         "pipeline": pipeline_picture.steps(made),
+        "vectors": [vector_views.look(one) for one in vectors],
     }
     finite: dict[str, Any] = _finite(report)
     return finite

@@ -29,4 +29,6 @@ def analyse(board: Scoreboard, examples: Mapping[str, Mapping[str, Any]], *, lim
         return {"of": LABEL_SETS, **label_details.analyse_sets(best, board.labels)}
     if isinstance(rows[0]["gold"], str):
         return {"of": LABELS, **label_details.analyse(best, board.labels, examples)}
+    if board.kind != "classification":
+        return None
     return {"of": NUMBERS, **number_details.analyse(best, examples, limit=limit)}

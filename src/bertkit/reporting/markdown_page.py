@@ -16,6 +16,7 @@ from bertkit.reporting import (
     reproduction,
     score_tables,
     training_curves,
+    vector_views,
 )
 from bertkit.reporting.table import Column, Row, Table
 from bertkit.reporting.visible_text import markdown
@@ -33,6 +34,7 @@ def render(report: Report) -> str:
         *(block for task in report["tasks"] for block in _scores(task)),
         *_pretraining(report),
         *_training(report),
+        *_vectors(report),
         "## Where it goes wrong",
         *(block for task in report["tasks"] for block in (*_mistakes(task), *_attention(task))),
         "## What was read, kept and dropped",
@@ -86,6 +88,13 @@ def _training(report: Report) -> Iterable[str]:
     for _, drawn in found:
         for plot in drawn:
             yield from _plot(plot)
+
+
+def _vectors(report: Report) -> Iterable[str]:
+    if report["vectors"]:
+        yield "## Word vectors"
+    for view in report["vectors"]:
+        yield from _table(vector_views.table(view))
 
 
 def _commands(report: Report) -> Iterable[str]:

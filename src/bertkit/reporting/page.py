@@ -21,6 +21,7 @@ from bertkit.reporting import (
     reproduction,
     score_tables,
     training_curves,
+    vector_views,
 )
 from bertkit.reporting.visible_text import visible
 
@@ -57,6 +58,7 @@ def _environment() -> Environment:
         "plots": plots,
         "reproduction": reproduction,
         "training_curves": training_curves,
+        "vector_views": vector_views,
         "mistakes": mistakes,
         "overview": overview,
         "numbers": numbers,

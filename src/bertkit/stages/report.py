@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bertkit import storage
-from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, Report, TaskData, Tokenizer
+from bertkit.artifacts import Checkpoint, Corpus, Metrics, Model, PretrainData, Report, TaskData, Tokenizer, WordVectors
 from bertkit.config import Config
 from bertkit.stage import stage
 
@@ -32,6 +32,7 @@ def report(
     pretrain_data: tuple[PretrainData, ...] = (),
     task_data: tuple[TaskData, ...] = (),
     models: tuple[Model, ...] = (),
+    vectors: tuple[WordVectors, ...] = (),
     *,
     out: Path,
 ) -> Report:
@@ -47,6 +48,7 @@ def report(
         pretrain_data=pretrain_data,
         task_data=task_data,
         models=models,
+        vectors=vectors,
         title=config.title,
         examples=config.examples,
         attention=config.attention,
