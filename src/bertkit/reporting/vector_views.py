@@ -13,9 +13,12 @@ from bertkit.reporting.visible_text import excerpt
 
 Floats = NDArray[np.float64]
 
-# Words in the table and on the map; among the most frequent words, so many are left out that say nothing by themselves.
-_ASKED, _NEIGHBOURS, _ON_MAP, _SKIPPED = 12, 6, 48, 50
-WIDTH, HEIGHT, _MARGIN, _WORD_LIMIT = 640, 420, 40, 14
+# Words in the table and on the map. The most frequent say little by themselves: so many are left out, and of those that
+# follow every so many-th is taken.
+_ASKED, _NEIGHBOURS, _ON_MAP, _SKIPPED, _STRIDE = 12, 6, 48, 100, 15
+WIDTH, HEIGHT, _WORD_LIMIT = 460, 400, 12
+# Room for a word to the right of the last dot, and for its height; how much a letter takes.
+_RIGHT, _MARGIN, _LETTER, _LINE = 100, 14, 7, 12
 
 
 def look(source: WordVectors) -> dict[str, Any]:
@@ -39,9 +42,9 @@ def look(source: WordVectors) -> dict[str, Any]:
 
 
 def frequent(words: Sequence[str]) -> list[int]:
-    """Places of words to show, the most frequent first, as `words` come; of the very first only where there are no more."""
+    """Places of frequent words to show, `words` being in order of frequency; of few words the first."""
     letters = [i for i, word in enumerate(words) if any(character.isalpha() for character in word)]
-    return (letters[_SKIPPED:] or letters)[:_ON_MAP]
+    return (letters[_SKIPPED::_STRIDE] or letters)[:_ON_MAP]
 
 
 def nearest(units: Floats, place: int, *, count: int) -> list[tuple[int, float]]:
@@ -76,24 +79,29 @@ def table(view: Mapping[str, Any]) -> Table:
 
 
 def places(view: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Where the map's words stand, in pixels."""
+    """Where the map's words stand, in pixels; `word` is empty where it would lie on another."""
     found = view["map"]
     if not found:
         return []
     spans = []
-    for axis, room in ((1, WIDTH), (2, HEIGHT)):
+    for axis, room in ((1, WIDTH - _RIGHT - _MARGIN), (2, HEIGHT - 2 * _MARGIN)):
         values = [row[axis] for row in found]
         low, reach = min(values), (max(values) - min(values)) or 1.0
-        spans.append((low, (room - 2 * _MARGIN) / reach))
+        spans.append((low, room / reach))
     (left, across), (bottom, up) = spans
-    return [
-        {
-            "word": excerpt(word, limit=_WORD_LIMIT),
-            "x": round(_MARGIN + (x - left) * across, 1),
-            "y": round(HEIGHT - _MARGIN - (y - bottom) * up, 1),
-        }
-        for word, x, y in found
-    ]
+    placed: list[dict[str, Any]] = []
+    for word, x, y in found:
+        at = (round(_MARGIN + (x - left) * across, 1), round(HEIGHT - _MARGIN - (y - bottom) * up, 1))
+        text = excerpt(word, limit=_WORD_LIMIT)
+        free = not any(_touch(at, text, (one["x"], one["y"]), one["word"]) for one in placed if one["word"])
+        placed.append({"word": text if free else "", "x": at[0], "y": at[1]})
+    return placed
+
+
+def _touch(one: tuple[float, float], word: str, other: tuple[float, float], name: str) -> bool:
+    """Whether two words written to the right of their dots would lie on each other."""
+    left = word if one[0] < other[0] else name
+    return abs(one[1] - other[1]) < _LINE and abs(one[0] - other[0]) < _LETTER * (len(left) + 1)
 
 
 def _units(vectors: Floats) -> Floats:
