@@ -225,6 +225,12 @@ class WordVectors(Artifact):
         words = (self.path / "words.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
         return words, load_file(self.path / "vectors.safetensors")["vectors"]
 
+    def read_counts(self) -> Any:
+        """How often each word stands in the corpus, as an array (words,); None where that is not known."""
+        from safetensors.numpy import load_file
+
+        return load_file(self.path / "vectors.safetensors").get("counts")
+
 
 @dataclass(frozen=True, slots=True)
 class Model(Artifact):

@@ -154,6 +154,19 @@ def stages_command() -> None:
         typer.echo(f"{name}({reads}) -> {stage.output.__name__}\n    {stage.summary}")
 
 
+@app.command("convert-vectors")
+def convert_vectors(
+    source: Annotated[Path, typer.Argument(help="A folder that word2vec wrote, or a word2vec or GloVe file.")],
+    target: Annotated[Path, typer.Argument(help="The word2vec file, or the folder, to write.")],
+    binary: Annotated[bool, typer.Option("--binary", help="Write word2vec's binary format, not its text.")] = False,
+) -> None:
+    """Write word vectors as a word2vec file, which gensim reads; or read such a file into a folder for stages."""
+    from bertkit.stages import vector_conversion
+
+    convert = vector_conversion.export if source.is_dir() else vector_conversion.read_in
+    typer.echo(f"{target}: {convert(source, target, binary=binary)}")
+
+
 @app.command()
 def verify(directory: Annotated[Path, typer.Argument(help="A finished directory.")]) -> None:
     """Check every file of a finished directory against its manifest."""

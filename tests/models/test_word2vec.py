@@ -126,11 +126,8 @@ def plain(stream: WordStream, o: Options) -> tuple[NDArray[np.float64], NDArray[
                 rate = o.learning_rate + (o.end_learning_rate - o.learning_rate) * done
                 for places in [[j] for j in near] if o.architecture == "skipgram" else [near] if near else []:
                     if o.objective == "negative_sampling":
-                        first = 2 * place * o.window
-                        if o.architecture == "skipgram":
-                            first += places[0] - max(0, i - reach)
                         drawn_words = [
-                            kernels.draw_noise(np.uint64(noise), first * o.negative + k, *table)
+                            kernels.draw_noise(np.uint64(noise), place * o.negative + k, *table)
                             for k in range(o.negative)
                         ]
                         targets = [(centre, 1.0)] + [(word, 0.0) for word in drawn_words if word != centre]

@@ -155,3 +155,39 @@ def test_chinese_is_read_by_words_or_characters(tmp_path: Path) -> None:
     characters, _ = learn(made, tmp_path / "characters", "chinese_units=character").read()
     assert {len(word) for word in characters if word < "0" or word > "9"} == {1}
     assert "京" in characters
+
+
+def test_gensim_reads_what_is_exported_and_its_files_come_back(text: Corpus, tmp_path: Path) -> None:
+    models = pytest.importorskip("gensim.models")
+    from typer.testing import CliRunner
+
+    from bertkit.cli import app
+
+    words, vectors = learn(text, tmp_path / "out").read()
+    for flags in ([], ["--binary"]):
+        path, back = tmp_path / f"vectors{len(flags)}", tmp_path / f"back{len(flags)}"
+        said = CliRunner().invoke(app, ["convert-vectors", str(tmp_path / "out"), str(path), *flags])
+        assert said.exit_code == 0, said.output
+        theirs = models.KeyedVectors.load_word2vec_format(str(path), binary=bool(flags))
+        assert theirs.index_to_key == words
+        np.testing.assert_array_equal(theirs.vectors, vectors)
+        theirs.save_word2vec_format(str(path), binary=bool(flags))
+        said = CliRunner().invoke(app, ["convert-vectors", str(path), str(back)])
+        assert said.exit_code == 0, said.output
+        again, values = WordVectors.open(back).read()
+        assert again == words
+        np.testing.assert_array_equal(values, vectors)
+
+
+def test_neighbours_and_a_map_are_written(text: Corpus, tmp_path: Path) -> None:
+    made = learn(text, tmp_path / "out", "num_train_epochs=30", "sample=0", "learning_rate=0.05", "overview_words=12")
+    found = made.read_json("overview.json")
+    words, vectors = made.read()
+    assert {entry["word"] for entry in found["map"]} == set(found["neighbours"])
+    assert len(found["map"]) == 12
+    nearest = {word: others[0][0] for word, others in found["neighbours"].items()}
+    assert nearest["cat"] == "feline"
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    word, (other, cosine) = "cat", found["neighbours"]["cat"][0]
+    assert cosine == pytest.approx(units[words.index(word)] @ units[words.index(other)], abs=1e-3)
+    assert 0 < sum(found["variance_shown"]) <= 1

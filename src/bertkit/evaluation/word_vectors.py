@@ -96,13 +96,13 @@ def accuracy(rows: Sequence[Mapping[str, Any]], weights: NDArray[Any] | None = N
 
 
 def score_set(
-    rows: Sequence[Mapping[str, Any]], *, counts: NDArray[np.int64], samples: int, bands: Sequence[int]
+    rows: Sequence[Mapping[str, Any]], *, counts: NDArray[np.int64] | None, samples: int, bands: Sequence[int]
 ) -> dict[str, Any]:
     """A set's score over the items whose words all have vectors, its interval, coverage, and scores by frequency.
 
     Args:
         rows: of `predict_pairs` or `predict_analogies`.
-        counts: of each word of the lexicon.
+        counts: of each word of the lexicon; needed for bands alone.
         bands: lower ends of frequency bands: an item counts where the count of its rarest word lies.
     """
     metric = accuracy if "section" in rows[0] else similarity
@@ -116,6 +116,7 @@ def score_set(
         found["interval"] = None if ends is None else list(ends)
     found["bands"] = []
     for low, high in zip(bands, [*bands[1:], None], strict=False):
+        assert counts is not None
         within = [r for r in known if counts[r["rarest"]] >= low and (high is None or counts[r["rarest"]] < high)]
         found["bands"].append({"from": low, "below": high, "items": len(within), "score": _value(metric, within)})
     if metric is accuracy:

@@ -120,8 +120,8 @@ def train_part(
         nodes, turns, paths: hierarchical softmax: word w passes `nodes[paths[w]:paths[w + 1]]`, where `turns` are 1 for
             left; used when `negative` is 0.
         keys: of subsampling, windows and noise.
-        negative: noise words for each prediction. Shared by all words of a window (Ji et al. 2016) they would be faster,
-            and on small text the vectors worse.
+        negative: noise words for each centre word. They are drawn once and shared by all words of its window (Ji et al.
+            2016), which keeps their rows in the fastest memory; the vectors are as good as with fresh ones.
         rate, slope: the learning rate is `rate - slope * place`, at each place of the text.
     """
     width = inputs.shape[1]
@@ -147,7 +147,7 @@ def train_part(
             if right - left < 2:
                 continue
             if negative:
-                count = _with_noise(centre, keys[2], place * 2 * window, negative, threshold, alias, targets, labels)
+                count = _with_noise(centre, keys[2], place, negative, threshold, alias, targets, labels)
             else:
                 count = paths[centre + 1] - paths[centre]
                 for k in range(count):
@@ -169,9 +169,6 @@ def train_part(
             else:
                 for j in range(left, right):
                     if j != i:
-                        if negative:
-                            index = place * 2 * window + (j - left)
-                            count = _with_noise(centre, keys[2], index, negative, threshold, alias, targets, labels)
                         _learn(inputs[words[j]], outputs, targets, labels, count, now, error)
                         for d in range(width):
                             inputs[words[j], d] += error[d]

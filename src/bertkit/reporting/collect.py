@@ -82,8 +82,10 @@ def _task(
     systems = [scores.describe(system, board) for system in board.systems]
     rows = {str(row["id"]): _with_texts(row, data) for row in data.rows(board.split)} if data else {}
     # A predicted number is hardly ever right to the last digit: there are no mistakes to list, but the worst ones.
-    are_answers = board.systems[0].runs[0].predictions and not isinstance(
-        board.systems[0].runs[0].predictions[0].get("gold"), float | int | None
+    are_answers = (
+        board.kind != "vectors"
+        and board.systems[0].runs[0].predictions
+        and not isinstance(board.systems[0].runs[0].predictions[0].get("gold"), float | int | None)
     )
     best = board.systems[0]
     wrong = mistakes.find(best, rows if data else None, limit=examples) if are_answers else None

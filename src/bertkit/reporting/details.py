@@ -10,7 +10,8 @@ LABELS, LABEL_SETS, NUMBERS = "labels", "label sets", "numbers"
 
 
 def analyse(board: Scoreboard, examples: Mapping[str, Mapping[str, Any]], *, limit: int) -> dict[str, Any] | None:
-    """The details of a task as plain JSON, whose `of` says which; None where there are no predictions to look at.
+    """The details of a task as plain JSON, whose `of` says which; None where there are no predictions to look at, or
+    they are of word vectors.
 
     Args:
         examples: id to the row of the task's data; empty where the report was not given it.
@@ -19,7 +20,11 @@ def analyse(board: Scoreboard, examples: Mapping[str, Mapping[str, Any]], *, lim
     best = board.systems[0]
     rows = best.runs[0].predictions
     # Folds that were all scored on one split predict each of its rows several times.
-    if not rows or any(len({row["id"] for row in run.predictions}) < len(run.predictions) for run in best.runs):
+    if (
+        not rows
+        or board.kind == "vectors"
+        or any(len({row["id"] for row in run.predictions}) < len(run.predictions) for run in best.runs)
+    ):
         return None
     if board.kind == "tagging":
         return {"of": board.kind, **tagging_details.analyse(board)}

@@ -131,7 +131,7 @@ def plural(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
 
 
-ITEMS = {"tagging": "sentence", "spans": "question"}
+ITEMS = {"tagging": "sentence", "spans": "question", "vectors": "item"}
 
 
 def item(kind: str) -> str:

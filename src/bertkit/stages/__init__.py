@@ -14,6 +14,7 @@ NAMES = (
     "word2vec",
     "finetune",
     "evaluate",
+    "evaluate_vectors",
     "report",
 )
 

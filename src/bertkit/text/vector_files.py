@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from bertkit import storage
 from bertkit.errors import DataError
 
 Floats = NDArray[np.float32]
@@ -42,6 +43,23 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
             return _collect(entries, wanted)
     except OSError as e:
         raise DataError(e.strerror or str(e), where=str(path)) from None
+
+
+def write_vectors(path: Path, vectors: Vectors, *, binary: bool) -> None:
+    """Write word2vec's text or binary file, which gensim reads, float for float.
+
+    Raises:
+        DataError: a word is empty or holds white space, which the formats cannot say.
+    """
+    if bad := next((word for word in vectors.words if not word or any(map(str.isspace, word))), None):
+        raise DataError(f"the word {bad!r} cannot stand in a word2vec file", where=str(path))
+    with storage.atomic_file(path) as file:
+        file.write(f"{len(vectors.words)} {vectors.values.shape[1]}\n".encode())
+        for word, values in zip(vectors.words, vectors.values, strict=True):
+            if binary:
+                file.write(word.encode() + b" " + values.astype("<f4").tobytes())
+            else:
+                file.write(f"{word} {' '.join(map(str, values.tolist()))}\n".encode())
 
 
 def _header(line: bytes) -> tuple[int, int] | None:
