@@ -6,16 +6,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
+
+from bertkit import storage
 from bertkit.artifacts import Model
-from bertkit.errors import DataError
+from bertkit.errors import DataError, NumericError, StageError
 from bertkit.kinds import kind_of
 from bertkit.kinds.base import Kind
 from bertkit.kinds.inputs import in_chunks
+from bertkit.models.bert import require_bert
 from bertkit.models.objective import TaskObjective
 from bertkit.training import processes
+from bertkit.training.loop import to_tensors
 from bertkit.training.prediction import predict_outputs
 
 Given = str | Sequence[Any] | Mapping[str, Any]
+
+_TOLERANCE = 1e-4  # of exported logits
 
 _CHUNK = 1024  # inputs encoded at once: enough to sort by length, few enough to stream
 
@@ -34,17 +41,28 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, folder: Path, *, device: Literal["auto", "cpu", "cuda"] = "auto", num_threads: int | None = None
+        cls,
+        folder: Path,
+        *,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        num_threads: int | None = None,
+        onnx: Path | None = None,
     ) -> Self:
-        """The model that `finetune` wrote into `folder`.
+        """The model that `finetune` wrote into `folder`; with `onnx`, a file of `export_onnx`, computed by onnxruntime.
 
         Raises:
             StageError: it holds no finished model.
-            HostError: there is no such device.
+            HostError: there is no such device, or onnxruntime is not installed.
         """
         facts = Model.open(folder).read_json("predictor.json")
         kind = kind_of(facts, facts["settings"], where=str(folder))
-        processes.pin_threads(num_threads, 1)
+        threads = processes.pin_threads(num_threads, 1)
+        if onnx is not None:
+            from bertkit.models.onnx_graph import OnnxObjective
+
+            with storage.reporting_os_errors(onnx, "read"):
+                graph = onnx.read_bytes()
+            return cls(kind, OnnxObjective(kind.load_objective(folder), graph, num_threads=threads), folder, "cpu")
         where = processes.make_accelerator(device, "no").device
         return cls(kind, kind.load_objective(folder).to(where), folder, where)
 
@@ -62,6 +80,37 @@ class Predictor:
             encoded = self.kind.encode(self._folder, rows)
             outputs = predict_outputs(self._objective, encoded, batch_size=batch_size, device=self._device)
             yield from self.kind.predictions(outputs, encoded, rows)
+
+    def export_onnx(self, out: Path) -> float:
+        """Write the model as an ONNX graph; returns how far its logits are from torch's, at most, over several shapes.
+
+        The file holds network and head; tags and thresholds are made of its logits by `load(folder, onnx=out)`.
+
+        Raises:
+            StageError: it is no BERT, or reads texts in windows.
+            NumericError: the graph computes something else; nothing was written.
+            HostError: a package of the extra `onnx` is not installed.
+        """
+        from bertkit.models.onnx_graph import export_graph, largest_difference
+
+        if self.kind.settings.get("window_pooling") or not (self._folder / "config.json").is_file():
+            raise StageError("only a BERT that reads texts whole can be exported", where=str(self._folder))
+        require_bert(self._folder)
+        objective = self._objective.cpu().eval()
+        example, *others = [self._example(sizes) for sizes in ((3, 9, 30), (2,), (5, 60), (40, 1, 12, 7, 25))]
+        graph = export_graph(objective, example)
+        found = largest_difference(objective, graph, [example, *others])
+        if not found <= _TOLERANCE:
+            raise NumericError(f"the graph's logits are {found:.2g} from torch's", remedy="Nothing was written.")
+        storage.write_bytes(out, graph)
+        return found
+
+    def _example(self, sizes: Sequence[int]) -> dict[str, Any]:
+        """A batch of rows of so many words."""
+        texts = [" ".join(["the", "first", "of", "these", "words"][i % 5] for i in range(size)) for size in sizes]
+        rows = [self.kind.as_row(dict.fromkeys(self.kind.columns, text), 1) for text in texts]
+        encoded = self.kind.encode(self._folder, rows)
+        return to_tensors(encoded.collate(np.arange(len(encoded))), "cpu")
 
 
 def read_lines(path: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The commands that use a trained folder: predict, embed, fill, attention."""
+"""The commands that use a trained folder: predict, export, embed, fill, attention."""
 
 import json
 import logging
@@ -32,15 +32,28 @@ def predict(
     jsonl: JsonlOption = False,
     batch_size: BatchOption = 64,
     device: DeviceOption = "auto",
+    onnx: Annotated[Path | None, typer.Option(help="Compute with this file of `bertkit export`.")] = None,
 ) -> None:
     """Predict with a fine-tuned model: a line of JSON for each text, question or sentence."""
     _check_given("predict", texts, file)
     from bertkit.predictor import Predictor
 
-    model = Predictor.load(directory, device=device)
+    model = Predictor.load(directory, device=device, onnx=onnx)
     given = _grouped(texts, model.kind.columns) if texts else _read(file, jsonl)
     for line in _with_progress(model.stream(given, batch_size=batch_size), "predict"):
         typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+@use.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote, of a BERT.")],
+    onnx: Annotated[Path, typer.Option(help="The file to write.")],
+) -> None:
+    """Write a fine-tuned BERT as an ONNX graph, once its logits are those of torch over several shapes."""
+    from bertkit.predictor import Predictor
+
+    found = Predictor.load(directory, device="cpu").export_onnx(onnx)
+    typer.echo(f"{onnx}: logits within {found:.1g} of torch's")
 
 
 @use.command()

@@ -1,7 +1,7 @@
 """What a fine-tuned model is trained by and asked for."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -13,6 +13,8 @@ class TaskObjective(nn.Module):
     """A network as `.model`, a Hugging Face class or a `Network`, which `save_pretrained` writes whole; its loss as sums."""
 
     model: Any
+    graph_inputs: ClassVar[tuple[str, ...]] = ("input_ids", "token_type_ids", "attention_mask")
+    """What of a batch `logits` reads of a BERT."""
 
     def forward(self, batch: Batch) -> Sums:
         """Sums over a micro-batch, scalars: `loss`, `count`, and figures such as `correct`."""
@@ -21,6 +23,14 @@ class TaskObjective(nn.Module):
     @abstractmethod
     def outputs(self, batch: Batch) -> dict[str, Tensor]:
         """What predictions are made of, by name, each of shape (rows, ...)."""
+
+    def logits(self, batch: Batch) -> dict[str, Tensor]:
+        """Those of `outputs` that the network gives itself; `decode` makes the others of them."""
+        return self.outputs(batch)
+
+    def decode(self, logits: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The outputs, from `logits` of the same batch."""
+        return logits
 
     @abstractmethod
     def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:

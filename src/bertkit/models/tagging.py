@@ -39,6 +39,8 @@ class BertTagger(BertForTokenClassification):  # type: ignore[misc]  # transform
 class TaggingLoss(TaskObjective):
     """Loss and tags of a `BertTagger` or a baseline's `Tagger`: `loss` of each token, by default cross-entropy, or the CRF's of each window."""
 
+    graph_inputs = (*TaskObjective.graph_inputs, "word_begins", "word_ends")
+
     def __init__(
         self, model: BertTagger | Tagger, *, pooling: Literal["first", "mean"], loss: Loss | None = None
     ) -> None:
@@ -49,15 +51,22 @@ class TaggingLoss(TaskObjective):
 
     def outputs(self, batch: Batch) -> dict[str, Tensor]:
         """`logits` (rows, tokens, labels); in evaluation also `probabilities` of that shape and `tags` (rows, tokens)."""
+        logits = self.logits(batch)
+        return logits if self.training else self.decode(logits, batch)
+
+    def logits(self, batch: Batch) -> dict[str, Tensor]:
         states = self.model.states(batch) if isinstance(self.model, Tagger) else bert.last_states(self.model, batch)
         pooled = pool_pieces(states, batch["word_begins"], batch["word_ends"], self._pooling)
-        logits = self.model.classifier(self.model.dropout(pooled)).float()
-        if self.training:
-            return {"logits": logits}
+        return {"logits": self.model.classifier(self.model.dropout(pooled)).float()}
+
+    def decode(self, logits: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        return {**logits, **self._decoded(logits["logits"], batch)}
+
+    def _decoded(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
         crf, place = self.model.crf, (_mask(batch), batch["edges"])
         scores = logits if self._learnt else logits.log_softmax(-1)
         probabilities = crf.marginals(scores, *place) if self._learnt else scores.exp()
-        return {"logits": logits, "probabilities": probabilities, "tags": crf.decode(scores, *place)}
+        return {"probabilities": probabilities, "tags": crf.decode(scores, *place)}
 
     def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:
         """`loss`, `correct` and `count` over tokens; `correct` before any constraint."""
@@ -77,7 +86,9 @@ def _mask(batch: Batch) -> Tensor:
 
 def pool_pieces(states: Tensor, begins: Tensor, ends: Tensor, pooling: Literal["first", "mean"]) -> Tensor:
     """The states of tokens, (rows, tokens, hidden), from those of pieces: of the first, or the mean of all."""
-    rows = torch.arange(len(states), device=states.device)[:, None]
+    rows = torch.arange(states.shape[0], device=states.device)[
+        :, None
+    ]  # `len` would fix the number in an exported graph
     if pooling == "first":
         picked: Tensor = states[rows, begins]
         return picked
