@@ -177,17 +177,3 @@ def test_gensim_reads_what_is_exported_and_its_files_come_back(text: Corpus, tmp
         again, values = WordVectors.open(back).read()
         assert again == words
         np.testing.assert_array_equal(values, vectors)
-
-
-def test_neighbours_and_a_map_are_written(text: Corpus, tmp_path: Path) -> None:
-    made = learn(text, tmp_path / "out", "num_train_epochs=30", "sample=0", "learning_rate=0.05", "overview_words=12")
-    found = made.read_json("overview.json")
-    words, vectors = made.read()
-    assert {entry["word"] for entry in found["map"]} == set(found["neighbours"])
-    assert len(found["map"]) == 12
-    nearest = {word: others[0][0] for word, others in found["neighbours"].items()}
-    assert nearest["cat"] == "feline"
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    word, (other, cosine) = "cat", found["neighbours"]["cat"][0]
-    assert cosine == pytest.approx(units[words.index(word)] @ units[words.index(other)], abs=1e-3)
-    assert 0 < sum(found["variance_shown"]) <= 1

@@ -65,9 +65,6 @@ class Word2VecConfig(Config):
     num_train_epochs: int = Field(5, ge=1)
     """Times through the text."""
 
-    overview_words: int = Field(40, ge=3)
-    """Frequent words whose nearest neighbours and place on a map are written for people to look at."""
-
     seed: int = 0
     """Of first vectors, subsampling, windows and noise."""
 
@@ -93,7 +90,7 @@ def word2vec(config: Word2VecConfig, corpus: Corpus, *, out: Path) -> WordVector
     model = train(
         stream, _options(config), out=out, identity=identity, num_threads=threads, save_steps=config.save_steps
     )
-    _write(model, stream, out, config.overview_words)
+    _write(model, stream, out)
     checkpoints.put_by(out)
     return WordVectors(out)
 
@@ -157,14 +154,11 @@ def _encode_row_group(
     return encode(sentences, words)
 
 
-def _write(model: "Word2Vec", stream: "WordStream", out: Path, overview_words: int) -> None:
-    """The vectors and counts, the words, what was read, and what to look at."""
+def _write(model: "Word2Vec", stream: "WordStream", out: Path) -> None:
+    """The vectors and counts, the words, and what was read."""
     from safetensors.numpy import save_file
-
-    from bertkit.models.word_overview import overview
 
     save_file({"vectors": model.vectors, "counts": stream.counts}, out / "vectors.safetensors")
     storage.write_text(out / "words.txt", "\n".join(stream.words) + "\n")
     facts: dict[str, Any] = {**stream.facts, "vector_size": model.vectors.shape[1], "steps": model.step}
     storage.write_json(out / "stats.json", facts)
-    storage.write_json(out / "overview.json", overview(stream.words, model.vectors, count=overview_words))
