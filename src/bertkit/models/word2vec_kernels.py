@@ -159,16 +159,21 @@ def train_part(
                     mean[d] = 0
                 for j in range(left, right):
                     if j != i:
+                        row = inputs[
+                            words[j]
+                        ]  # by itself: a row found anew for each number is not read in wide registers
                         for d in range(width):
-                            mean[d] += inputs[words[j], d] * share
+                            mean[d] += row[d] * share
                 _learn(mean, outputs, targets, labels, count, now, error)
                 for j in range(left, right):
                     if j != i:
+                        row = inputs[words[j]]
                         for d in range(width):
-                            inputs[words[j], d] += error[d]
+                            row[d] += error[d]
             else:
                 for j in range(left, right):
                     if j != i:
-                        _learn(inputs[words[j]], outputs, targets, labels, count, now, error)
+                        row = inputs[words[j]]
+                        _learn(row, outputs, targets, labels, count, now, error)
                         for d in range(width):
-                            inputs[words[j], d] += error[d]
+                            row[d] += error[d]
