@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "bertkit"
 FLOORS = [
     {"errors"},
     {"config"},
-    {"storage"},
+    {"storage", "hub"},
     {"artifacts"},
     {"text"},
     {"data", "models"},

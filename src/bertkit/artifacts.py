@@ -257,9 +257,16 @@ class Report(Artifact):
     files = ("report.html", "report.md", "report.json")
 
 
+@dataclass(frozen=True, slots=True)
+class Publication(Artifact):
+    """What was pushed to the Hub: `README.md`, the card, and `published.json` (repo, url, revision, files)."""
+
+    files = ("README.md", "published.json")
+
+
 ARTIFACTS: dict[str, type[Artifact]] = {
     cls.__name__: cls
-    for cls in (Corpus, Tokenizer, PretrainData, Checkpoint, TaskData, WordVectors, Model, Metrics, Report)
+    for cls in (Corpus, Tokenizer, PretrainData, Checkpoint, TaskData, WordVectors, Model, Metrics, Report, Publication)
 }
 
 

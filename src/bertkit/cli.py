@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bertkit import __version__, artifacts, stages, storage
+from bertkit import __version__, artifacts, hub, stages, storage
 from bertkit.artifacts import Artifact
 from bertkit.config import build, merge, parse_overrides
 from bertkit.errors import BertkitError, ConfigError, StageError
@@ -325,7 +325,7 @@ def _open_inputs(stage: Stage, items: list[str]) -> dict[str, Artifact | tuple[A
         if not equals or name not in stage.ports:
             known = ", ".join(stage.ports) or "no inputs"
             raise ConfigError(f"--input {item!r} is not NAME=DIR with a name of {stage.name} ({known})")
-        found.setdefault(name, []).append(stage.ports[name].artifact.open(Path(path)))
+        found.setdefault(name, []).append(stage.ports[name].artifact.open(hub.folder_of(path)))
     given: dict[str, Artifact | tuple[Artifact, ...]] = {}
     for name, several in found.items():
         if stage.ports[name].many:

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bertkit import storage
+from bertkit import hub, storage
 from bertkit.artifacts import Artifact, Checkpoint, Metrics, Model, TaskData
 from bertkit.config import Layer, build, fingerprint
 from bertkit.errors import ConfigError, DataError, StageError
@@ -124,14 +124,19 @@ class Finetuned:
 
 
 def load(
-    folder: str | Path, *, device: Literal["auto", "cpu", "cuda"] = "auto", num_threads: int | None = None
+    folder: str | Path,
+    *,
+    revision: str | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    num_threads: int | None = None,
 ) -> LoadedModel:
-    """The model in a folder.
+    """The model in a folder, or in a repository of the Hugging Face Hub, `user/name`, at a `revision`.
 
     Raises:
         StageError: there is no such folder.
+        HostError: the Hub cannot be reached, or has no such repository.
     """
-    path = Path(folder).expanduser()
+    path = hub.folder_of(folder, revision=revision)
     if not path.is_dir():
         raise StageError(
             "no such directory", where=str(folder), remedy="Give a folder that finetune or pretrain wrote."

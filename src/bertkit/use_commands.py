@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from bertkit import hub
 from bertkit.errors import ConfigError
 
 use = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -24,7 +25,9 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 
 @use.command()
 def predict(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote, or user/name on the Hub.")
+    ],
     texts: Annotated[
         list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to predict: text, or text and second text.")
     ] = None,
@@ -38,7 +41,7 @@ def predict(
     _check_given("predict", texts, file)
     from bertkit.predictor import Predictor
 
-    model = Predictor.load(directory, device=device, onnx=onnx)
+    model = Predictor.load(hub.folder_of(directory), device=device, onnx=onnx)
     given = _grouped(texts, model.kind.columns) if texts else _read(file, jsonl)
     for line in _with_progress(model.stream(given, batch_size=batch_size), "predict"):
         typer.echo(json.dumps(line, ensure_ascii=False))
@@ -58,7 +61,9 @@ def export(
 
 @use.command()
 def embed(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Any BERT's folder, pretrained or fine-tuned.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Any BERT's folder, pretrained or fine-tuned, or user/name.")
+    ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to embed.")] = None,
     file: FileOption = None,
     jsonl: JsonlOption = False,
@@ -84,7 +89,9 @@ def embed(
     from bertkit import storage
     from bertkit.embedder import Embedder, write_npy
 
-    model = Embedder(directory, pooling=pooling, layer=layer, max_seq_length=max_seq_length, device=device)
+    model = Embedder(
+        hub.folder_of(directory), pooling=pooling, layer=layer, max_seq_length=max_seq_length, device=device
+    )
     found = _with_progress(model.stream(texts or _read(file, jsonl), batch_size=batch_size), "embed")
     if out is None:
         for one in found:
@@ -110,7 +117,8 @@ def fill(
     """The words that a pretrained model finds likeliest where a text has [MASK]."""
     from bertkit.mask_filler import MaskFiller
 
-    for text, masks in zip(texts, MaskFiller(directory, device=device).fill(texts, top_k=top_k), strict=True):
+    filler = MaskFiller(hub.folder_of(directory), device=device)
+    for text, masks in zip(texts, filler.fill(texts, top_k=top_k), strict=True):
         if as_json:
             shown = [[{"token": one.token, "score": one.score} for one in mask] for mask in masks]
             typer.echo(json.dumps({"text": text, "masks": shown}, ensure_ascii=False))
@@ -139,7 +147,7 @@ def attention_command(
     from bertkit.reporting import attention_page
     from bertkit.reporting.attention import Gaze
 
-    gaze = Gaze(directory)
+    gaze = Gaze(hub.folder_of(directory))
     shown = attention_page.chosen_pictures(gaze, layer, head, one=out.suffix == ".svg")
     found, chosen = attention_page.look(gaze, text, shown, word)
     if out.suffix == ".svg":
@@ -148,6 +156,30 @@ def attention_command(
         written = attention_page.html(found, texts=text, model=directory.name, word=word, chosen=chosen)
     storage.write_text(out, written)
     typer.echo(str(out))
+
+
+@use.command()
+def push(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What finetune or pretrain wrote.")],
+    repo: Annotated[str, typer.Argument(help="Where to: USER/NAME; it is made where it is not there.")],
+    metrics: Annotated[list[Path] | None, typer.Option(help="What evaluate wrote for it, for the card.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,
+    license: Annotated[str | None, typer.Option(help="Of the weights, as the Hub spells it: apache-2.0.")] = None,
+    language: Annotated[str | None, typer.Option(help="Of the texts: en, zh, ...")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify, and print the card and the files.")] = False,
+) -> None:
+    """Verify a trained folder and push it with its model card to the Hugging Face Hub, in one commit."""
+    from bertkit.artifacts import Metrics
+    from bertkit.stages.publish import push_folder
+
+    scores = [Metrics.open(path).read_json("metrics.json") for path in metrics or ()]
+    options: dict[str, Any] = {"private": private, "license": license, "language": language}
+    card, pushed = push_folder(directory, repo, scores=scores, dry_run=dry_run, **options)
+    if dry_run:
+        typer.echo(card)
+        typer.echo("\n".join(f"would push {name}" for name in pushed["files"]))
+    else:
+        typer.echo(f"{pushed['url']} {pushed['revision']}")
 
 
 def _check_given(command: str, texts: list[str] | None, file: Path | None) -> None:

@@ -202,7 +202,7 @@ def _config(folder: Path, changes: dict[str, Any]) -> BertConfig:
 
 def load_parts(cls: Any, folder: Path, *, may_miss: tuple[str, ...], **changes: Any) -> Any:
     """Load weights; a missing tensor outside `may_miss` is an error instead of a warning that scrolls by."""
-    with _quiet():
+    with without_messages():
         config = _config(folder, changes)
         model, info = cls.from_pretrained(folder, config=config, output_loading_info=True, local_files_only=True)
     missing = (
@@ -219,7 +219,7 @@ def load_parts(cls: Any, folder: Path, *, may_miss: tuple[str, ...], **changes: 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def without_messages() -> Iterator[None]:
     """Hide transformers' load report and progress bars: `load_parts` checks for itself."""
     level = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
@@ -232,5 +232,5 @@ def _quiet() -> Iterator[None]:
 
 def save(model: Any, out: Path) -> None:
     """Write `config.json` and `model.safetensors` as any Hugging Face reader expects them."""
-    with _quiet():
+    with without_messages():
         model.save_pretrained(out)

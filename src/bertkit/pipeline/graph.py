@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from bertkit import artifacts, stages, storage
+from bertkit import artifacts, hub, stages, storage
 from bertkit.artifacts import Artifact
 from bertkit.config import Config, Layer, check, fingerprint, merge, parse_overrides, raise_mistakes
 from bertkit.errors import BertkitError, ConfigError, did_you_mean
@@ -256,7 +256,7 @@ class _Builder:
 
     def _results(self, source: str, port: Port, variant: Variant) -> "Iterator[Node | Artifact]":
         if _is_path(source):
-            yield port.artifact.open(Path(source))
+            yield port.artifact.open(hub.folder_of(source))
         elif port.many:
             yield from self.nodes[source].values()
         else:

@@ -16,6 +16,7 @@ NAMES = (
     "evaluate",
     "evaluate_vectors",
     "report",
+    "publish",
 )
 
 

@@ -1,0 +1,69 @@
+"""A trained BERT as transformers' own classes read its folder: what others will get."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
+
+from bertkit.models.bert import require_bert, without_messages
+from bertkit.models.objective import Batch
+from bertkit.models.pretrained import MaskedWords
+
+_CLASSES: dict[str, Any] = {
+    "pretraining": AutoModelForMaskedLM,
+    "classification": AutoModelForSequenceClassification,
+    "tagging": AutoModelForTokenClassification,
+    "spans": AutoModelForQuestionAnswering,
+}
+
+
+def class_name(folder: Path, kind: str, settings: dict[str, Any]) -> str | None:
+    """The transformers class that gives what bertkit gives for a model of this kind, None where none does.
+
+    Windows pooled to one vector, and tokens' states that are means of their pieces, are bertkit's own.
+    """
+    own = settings.get("window_pooling") is not None or settings.get("pooling") == "mean"
+    return None if own or not (folder / "config.json").is_file() else _CLASSES[kind].__name__
+
+
+@torch.inference_mode()
+def transformers_outputs(folder: Path, kind: str, batch: Batch) -> dict[str, Tensor]:
+    """What that class gives for a micro-batch, under the names of `TaskObjective.outputs`.
+
+    Raises:
+        StageError: the folder holds no BERT.
+    """
+    require_bert(folder)
+    names = ("input_ids", "token_type_ids", "attention_mask")
+    with without_messages():
+        model = _CLASSES[kind].from_pretrained(folder, local_files_only=True).eval()
+    found = model(**{name: batch[name] for name in names if name in batch})
+    if kind == "spans":
+        return {"start_logits": found.start_logits, "end_logits": found.end_logits}
+    logits: Tensor = found.logits
+    if kind == "tagging":
+        rows = torch.arange(len(logits))[:, None]
+        logits = logits[rows, batch["word_begins"]]
+    return {"logits": logits}
+
+
+@torch.inference_mode()
+def masked_lm_difference(folder: Path) -> float:
+    """The largest difference between the masked-LM probabilities of transformers' class and of ours, for some ids.
+
+    Raises:
+        StageError: the folder holds no BERT with a masked-LM head.
+    """
+    config = require_bert(folder)
+    ids = torch.arange(min(config["vocab_size"], config["max_position_embeddings"], 16))[None]
+    batch = {"input_ids": ids, "token_type_ids": torch.zeros_like(ids)}
+    (theirs,) = transformers_outputs(folder, "pretraining", batch).values()
+    ours = MaskedWords(folder)(batch, torch.zeros_like(ids[0]), torch.arange(ids.shape[1]))
+    return float((ours - theirs[0].float().softmax(-1)).abs().max())

@@ -1,0 +1,178 @@
+"""Stage `publish`: verify a trained folder, write its card, and put both on the Hugging Face Hub in one commit."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from bertkit import artifacts, storage
+from bertkit.artifacts import MANIFEST, Checkpoint, Metrics, Model, Publication
+from bertkit.config import Config
+from bertkit.errors import ConfigError, IntegrityError
+from bertkit.stage import stage
+
+CARD = "README.md"
+# Two implementations of one network differ by rounding alone.
+_TOLERANCE = 1e-4
+
+
+class PublishConfig(Config):
+    """Where to, and what the card says that no file knows."""
+
+    repo: str
+    """The repository: USER/NAME or ORGANISATION/NAME. It is made where it is not there."""
+    private: bool = False
+    """Whether a repository that is made is private."""
+    license: str | None = None
+    """The licence of the weights as the Hub spells it, such as apache-2.0."""
+    language: str | None = None
+    """The language of the texts, such as en or zh."""
+    dry_run: bool = False
+    """Verify and write the card, and push nothing."""
+
+
+@stage("publish", version=1)
+def publish(
+    config: PublishConfig,
+    model: Model | None = None,
+    checkpoint: Checkpoint | None = None,
+    metrics: tuple[Metrics, ...] = (),
+    *,
+    out: Path,
+) -> Publication:
+    """Push a fine-tuned model or a pretrained checkpoint with its card to the Hugging Face Hub."""
+    given = [one for one in (model, checkpoint) if one is not None]
+    if len(given) != 1:
+        raise ConfigError("publish takes one of the inputs `model` and `checkpoint`")
+    scores = [one.read_json("metrics.json") for one in metrics]
+    options: dict[str, Any] = {"private": config.private, "license": config.license, "language": config.language}
+    card, pushed = push_folder(given[0].path, config.repo, scores=scores, dry_run=config.dry_run, **options)
+    storage.write_text(out / CARD, card)
+    storage.write_json(out / "published.json", pushed)
+    return Publication(out)
+
+
+def push_folder(
+    folder: Path,
+    repo: str,
+    *,
+    scores: Sequence[Mapping[str, Any]] = (),
+    private: bool = False,
+    license: str | None = None,
+    language: str | None = None,
+    dry_run: bool = False,
+) -> tuple[str, dict[str, Any]]:
+    """Verify what `finetune` or `pretrain` wrote into `folder`, and push it; the card, and what was pushed where.
+
+    Args:
+        scores: contents of `metrics.json` for the card.
+        dry_run: do everything but push; `revision` is None then.
+
+    Raises:
+        IntegrityError: a file is not as written, or transformers' own class gives other outputs for the folder.
+        HostError: the Hub cannot be reached or refuses.
+    """
+    from bertkit import hub
+
+    artifacts.verify(folder)
+    card = _card(folder, repo, scores, license=license, language=language)
+    content: dict[str, Path | bytes] = {CARD: card.encode()}
+    content[MANIFEST] = _text(_portable(artifacts.read_manifest(folder) or {}))
+    content |= {str(path.relative_to(folder)): path for path in artifacts.listed_files(folder)}
+    facts = {"repo": repo, "files": sorted(content)}
+    if dry_run:
+        return card, {**facts, "url": None, "revision": None}
+    pushed = hub.push(repo, content, message="bertkit: model, tokenizer and card", private=private or None)
+    return card, {**facts, "url": pushed.url, "revision": pushed.revision}
+
+
+def _card(
+    folder: Path, repo: str, scores: Sequence[Mapping[str, Any]], *, license: str | None, language: str | None
+) -> str:
+    from bertkit.reporting.model_card import CardFacts, render
+
+    def read(name: str) -> Any:
+        path = folder / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    predictor = read("predictor.json")
+    loads_in = _loads_in(folder, predictor)
+    return render(
+        CardFacts(
+            repo=repo,
+            manifest=artifacts.read_manifest(folder) or {},
+            state=read("trainer_state.json"),
+            network=read("config.json") or read("network.json"),
+            predictor=predictor,
+            metrics=[_of(predictor, one, repo) for one in scores],
+            loads_in=loads_in,
+            license=license,
+            language=language,
+        )
+    )
+
+
+def _of(predictor: Mapping[str, Any] | None, scores: Mapping[str, Any], repo: str) -> Mapping[str, Any]:
+    """The scores, where they are this model's."""
+    mine = predictor is not None and (scores["task"], scores["model"], scores["seed"]) == (
+        predictor["task"],
+        predictor["name"],
+        predictor["seed"],
+    )
+    if not mine:
+        what = f"scores of {scores['model']} (seed {scores['seed']}) on {scores['task']} are not this model's"
+        raise ConfigError(what, where=repo, remedy="Give what evaluate made of the same folder.")
+    return scores
+
+
+def _loads_in(folder: Path, predictor: Mapping[str, Any] | None) -> str | None:
+    """The transformers class that reads the folder, once it has given what bertkit gives; None where none reads it."""
+    from bertkit.models.interchange import class_name, masked_lm_difference
+
+    kind, settings = ("pretraining", {}) if predictor is None else (predictor["kind"], predictor["settings"])
+    name = class_name(folder, kind, dict(settings))
+    if name is None:
+        return None
+    difference = masked_lm_difference(folder) if predictor is None else _task_difference(folder, predictor)
+    if not difference <= _TOLERANCE:
+        raise IntegrityError(
+            f"{name} gives outputs that differ by {difference:.2g} from bertkit's",
+            where=str(folder),
+            remedy="The installed transformers reads this folder differently: publish with the versions of its manifest.",
+        )
+    return name
+
+
+def _task_difference(folder: Path, predictor: Mapping[str, Any]) -> float:
+    """The largest difference between the outputs of transformers and of bertkit for a text."""
+    import numpy as np
+    import torch
+
+    from bertkit.kinds import kind_of
+    from bertkit.models.interchange import transformers_outputs
+    from bertkit.training.loop import to_tensors
+
+    kind = kind_of(predictor, predictor["settings"], where=str(folder))
+    text = "Ada Lovelace met Charles Babbage in London. 李白在长安。"
+    row = kind.as_row(dict.fromkeys(kind.columns, text), 1)
+    batch = to_tensors(kind.encode(folder, [row]).collate(np.array([0])), "cpu")
+    theirs = transformers_outputs(folder, predictor["kind"], batch)
+    with torch.inference_mode():
+        ours = kind.load_objective(folder).eval().outputs(batch)
+    return max(float((ours[name] - other).abs().max()) for name, other in theirs.items())
+
+
+def _portable(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest without places on this machine: inputs by their fingerprints, files by their names."""
+    config = {name: _name_alone(value) for name, value in manifest["config"].items()}
+    return {**manifest, "config": config, "inputs": manifest["identity"]["inputs"]}
+
+
+def _name_alone(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _name_alone(one) for name, one in value.items()}
+    return PurePath(value).name if isinstance(value, str) and "/" in value else value
+
+
+def _text(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
