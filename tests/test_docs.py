@@ -52,7 +52,7 @@ def check_override(argument: str, stage_name: str | None, entries: Any = ENTRIES
     if stage_name is None:
         assert path[0] in entries, argument
         stage_name, path = entries[path[0]].stage, path[1:]
-        if path[0] in ("preset", "seeds", "launch"):
+        if path[0] in ("preset", "inputs", "seeds", "launch"):
             return
     assert fields(stages.load(stage_name).config, path), argument
 
