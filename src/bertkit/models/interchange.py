@@ -33,6 +33,16 @@ def class_name(folder: Path, kind: str, settings: dict[str, Any]) -> str | None:
     return None if own or not (folder / "config.json").is_file() else _CLASSES[kind].__name__
 
 
+def snippet(class_name: str, repo: str) -> list[str]:
+    """The lines by which that class reads a repository."""
+    return [
+        f"from transformers import AutoTokenizer, {class_name}",
+        "",
+        f'tokenizer = AutoTokenizer.from_pretrained("{repo}")',
+        f'model = {class_name}.from_pretrained("{repo}")',
+    ]
+
+
 @torch.inference_mode()
 def transformers_outputs(folder: Path, kind: str, batch: Batch) -> dict[str, Tensor]:
     """What that class gives for a micro-batch, under the names of `TaskObjective.outputs`.

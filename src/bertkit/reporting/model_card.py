@@ -34,8 +34,8 @@ _SHOWN = (
 class CardFacts:
     """What a card is made of.
 
-    `predictor` is None for a pretrained model. `metrics` are contents of `metrics.json`. `loads_in` names the transformers
-    class that reads the folder, None where bertkit alone does.
+    `predictor` is None for a pretrained model. `metrics` are contents of `metrics.json`. `snippet` is
+    the code by which transformers reads the folder, empty where bertkit alone does.
     """
 
     repo: str
@@ -44,7 +44,7 @@ class CardFacts:
     network: Mapping[str, Any]
     predictor: Mapping[str, Any] | None = None
     metrics: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-    loads_in: str | None = None
+    snippet: Sequence[str] = ()
     license: str | None = None
     language: str | None = None
 
@@ -59,7 +59,7 @@ def render(facts: CardFacts) -> str:
 
 def _head(facts: CardFacts) -> dict[str, Any]:
     head: dict[str, Any] = {
-        "library_name": "transformers" if facts.loads_in else "bertkit",
+        "library_name": "transformers" if facts.snippet else "bertkit",
         "tags": ["bertkit", "bert"],
     }
     head["pipeline_tag"] = "fill-mask" if facts.predictor is None else _TAGS[facts.predictor["kind"]]
@@ -118,13 +118,10 @@ def _use(facts: CardFacts) -> Iterator[str]:
         texts = '[["A first text.", "A second text."]]' if pair else '["A text to classify."]'
         yield f"print(model.predict({_EXAMPLES.get(facts.predictor['kind'], texts)}))"
     yield "```"
-    if facts.loads_in is None:
-        yield from ("", "bertkit alone loads this folder: it is no model of transformers.")
+    if facts.snippet:
+        yield from ("", "```python", *facts.snippet, "```")
     else:
-        name = facts.loads_in
-        yield from ("", "```python", f"from transformers import AutoTokenizer, {name}", "")
-        yield f'tokenizer = AutoTokenizer.from_pretrained("{facts.repo}")'
-        yield from (f'model = {name}.from_pretrained("{facts.repo}")', "```")
+        yield from ("", "bertkit alone loads this folder: it is no model of transformers.")
 
 
 def _training(facts: CardFacts) -> Iterator[str]:

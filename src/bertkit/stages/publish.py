@@ -89,6 +89,7 @@ def push_folder(
 def _card(
     folder: Path, repo: str, scores: Sequence[Mapping[str, Any]], *, license: str | None, language: str | None
 ) -> str:
+    from bertkit.models.interchange import snippet
     from bertkit.reporting.model_card import CardFacts, render
 
     def read(name: str) -> Any:
@@ -105,7 +106,7 @@ def _card(
             network=read("config.json") or read("network.json"),
             predictor=predictor,
             metrics=[_of(predictor, one, repo) for one in scores],
-            loads_in=loads_in,
+            snippet=() if loads_in is None else snippet(loads_in, repo),
             license=license,
             language=language,
         )
