@@ -192,6 +192,29 @@ def test_the_snippets_of_a_card_run_as_printed(hub: Any, client: Client, client_
     assert "predicted" in done.stdout
 
 
+def test_a_card_names_only_what_is_there() -> None:
+    from bertkit.reporting.model_card import CardFacts, render
+
+    state = {"num_parameters": 9, "global_step": 1, "epoch": 1.0, "train_seconds": 1.0, "device": "cpu"}
+    state |= {"cpu_instructions": "AVX2", "num_processes": 1, "mixed_precision": "no"}
+    labels = ["*a*", "b"]
+    predictor = {
+        "kind": "classification",
+        "task": "<b>mine|</b>",
+        "name": "CNN",
+        "backbone": "textcnn",
+        "labels": labels,
+    }
+    metrics = [{"task": "bbc_topic", "kind": "classification", "split": "test", "n": 3, "metrics": {"accuracy": 0.5}}]
+    text = render(CardFacts("me/it", {"config": {}, "versions": {}}, state, {}, predictor, metrics))
+    card = ModelCard(text)
+    assert card.data.tags == ["bertkit", "textcnn"]
+    assert card.data.datasets is None  # a set that is not on the Hub
+    assert "bertkit alone loads this folder" in text
+    assert "<b>" not in text
+    assert "*a*" not in text
+
+
 def test_a_dry_run_verifies_and_sends_nothing(hub: Any, whole_run: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -60,18 +60,23 @@ def render(facts: CardFacts) -> str:
 def _head(facts: CardFacts) -> dict[str, Any]:
     head: dict[str, Any] = {
         "library_name": "transformers" if facts.snippet else "bertkit",
-        "tags": ["bertkit", "bert"],
+        "tags": ["bertkit", _backbone(facts)],
     }
     head["pipeline_tag"] = "fill-mask" if facts.predictor is None else _TAGS[facts.predictor["kind"]]
     if facts.language:
         head["language"] = facts.language
     if facts.license:
         head["license"] = facts.license
-    if sets := [_set_id(one["task"]) for one in facts.metrics if one["task"] in KNOWN]:
+    known = [KNOWN[one["task"]].hub for one in facts.metrics if one["task"] in KNOWN]
+    if sets := [hub.path for hub in known if hub is not None]:
         head["datasets"] = list(dict.fromkeys(sets))
     if results := [_result(one) for one in facts.metrics]:
         head["model-index"] = [{"name": facts.repo.rpartition("/")[2], "results": results}]
     return head
+
+
+def _backbone(facts: CardFacts) -> str:
+    return "bert" if facts.predictor is None else str(facts.predictor["backbone"])
 
 
 def _set_id(task: str) -> str:
