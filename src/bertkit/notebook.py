@@ -40,7 +40,7 @@ class LoadedModel:
         self.folder, self.device, self.num_threads = folder, device, num_threads
         self._embedder: tuple[Any, Embedder] | None = None
 
-    def predict(self, given: Given | Iterable[Given], *, batch_size: int = 64) -> list[dict[str, Any]]:
+    def predict(self, given: Given | Iterable[Given], *, batch_size: int | None = None) -> list[dict[str, Any]]:
         """A prediction for each of the inputs, in their order; a string alone is one input.
 
         Raises:
@@ -50,7 +50,7 @@ class LoadedModel:
         inputs: Any = [given] if isinstance(given, str | Mapping) else given
         return self._predictor.predict(inputs, batch_size=batch_size)
 
-    def stream(self, given: Iterable[Given], *, batch_size: int = 64) -> Iterator[dict[str, Any]]:
+    def stream(self, given: Iterable[Given], *, batch_size: int | None = None) -> Iterator[dict[str, Any]]:
         """As `predict`, for more inputs than fit into memory."""
         return self._predictor.stream(given, batch_size=batch_size)
 

@@ -33,7 +33,7 @@ def predict(
     ] = None,
     file: FileOption = None,
     jsonl: JsonlOption = False,
-    batch_size: BatchOption = 64,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows computed at once.")] = None,
     device: DeviceOption = "auto",
     onnx: Annotated[Path | None, typer.Option(help="Compute with this file of `bertkit export`.")] = None,
 ) -> None:
