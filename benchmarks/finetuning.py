@@ -138,11 +138,18 @@ def in_process(options: argparse.Namespace, side: str, name: str, seed: int) -> 
     return found
 
 
+def task_folder(options: argparse.Namespace, name: str) -> Path:
+    found: Path = options.work / (name if options.scores else f"{name}-speed")
+    return found
+
+
 def make_task(options: argparse.Namespace, name: str) -> None:
-    out = options.work / name
+    out = task_folder(options, name)
     if (out / "manifest.json").is_file():
         return
     source = [f"source.dataset={name}", f"data_dir={options.data_dir.resolve()}", *CASES[name].data]
+    # A training measures its last weights: of speed alone, on few rows.
+    source += [] if options.scores else ["max_eval_samples=32"]
     subprocess.run([sys.executable, ROOT / "recipes/task_data.py", "--out", out, *source], check=True)
 
 
@@ -157,7 +164,7 @@ def take_turn(options: argparse.Namespace, side: str, name: str, seed: str) -> d
 
 
 def bertkit_turn(options: argparse.Namespace, name: str, seed: int, out: Path, side: str) -> dict[str, Any]:
-    case, data = CASES[name], options.work / name
+    case, data = CASES[name], task_folder(options, name)
     limit = [] if options.scores else [f"max_steps={options.steps}"]
     values = [
         f"num_train_epochs={case.epochs}",
@@ -201,7 +208,7 @@ def peer_turn(options: argparse.Namespace, name: str, seed: int, out: Path, side
     from bertkit.artifacts import TaskData
     from bertkit.kinds import kind_of
 
-    case, data = CASES[name], TaskData.open(options.work / name)
+    case, data = CASES[name], TaskData.open(task_folder(options, name))
     task = data.task
     peer = PEERS[task["kind"]](
         options.start, task, max_length=case.length, stride=case.stride, pad_to_max=side == "max"

@@ -17,7 +17,7 @@ FLOORS = [
     {"reporting", "kinds"},
     {"stage"},
     {"stages"},
-    {"pipeline", "predictor", "embedder", "mask_filler", "doctor"},
+    {"baselines", "pipeline", "predictor", "embedder", "mask_filler", "doctor"},
     {"notebook", "use_commands"},
     {"cli"},
     {"__main__"},

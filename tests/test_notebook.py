@@ -13,8 +13,12 @@ import torch
 from transformers import BertConfig, BertForPreTraining
 
 import bertkit
+from bertkit.baselines import BASELINES
+from bertkit.config import Layer, build
 from bertkit.errors import ConfigError, DataError, StageError
 from bertkit.models import bert
+from bertkit.pipeline.spec import preset_layer
+from bertkit.stages.finetune_config import FinetuneConfig
 from bertkit.text import wordpiece
 
 WORDS = ["soup", "bread", "boat", "wind", "the", "a", "ada", "bob", "rome", "oslo", "saw", "who", "is", "in", "."]
@@ -137,3 +141,9 @@ def test_importing_bertkit_loads_nothing_heavy() -> None:
     assert json.loads(said.stdout) == []
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         _ = bertkit.absent
+
+
+def test_baselines_are_those_of_their_presets() -> None:
+    for name, values in BASELINES.items():
+        preset = preset_layer(Path(__file__).resolve().parents[1], "finetune", name)
+        assert build(FinetuneConfig, Layer(values), name=name) == build(FinetuneConfig, preset, name=name), name

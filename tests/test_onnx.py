@@ -51,14 +51,8 @@ def test_a_graph_predicts_what_torch_does(start: Path, tmp_path: Path, kind: Any
     more: dict[str, Any] = {"tagging": {"tagging": {"head": "crf", "pooling": "mean", "stride": 4}}}.get(kind, {})
     if kind == "spans":
         more = {"spans": {"doc_stride": 4}}
-    folder = bertkit.finetune(kind, train=ROWS[kind], dev=ROWS[kind], model=start, **FEW, **more).model.folder
+    folder = check_export(kind, tmp_path, model=start, **FEW, **more)
     plain = Predictor.load(folder, device="cpu", num_threads=1)
-    assert plain.export_onnx(tmp_path / "model.onnx") < 1e-4
-    exported = Predictor.load(folder, num_threads=1, onnx=tmp_path / "model.onnx")
-    for line, expected in zip(exported.predict(GIVEN[kind]), plain.predict(GIVEN[kind]), strict=True):
-        assert line["predicted"] == expected["predicted"]
-        if kind == "classification":
-            assert line["scores"] == pytest.approx(expected["scores"], abs=1e-4)
     if kind != "classification":
         return
     command = [
@@ -81,8 +75,54 @@ def test_a_graph_predicts_what_torch_does(start: Path, tmp_path: Path, kind: Any
         Predictor.load(folder, onnx=tmp_path / "torn.onnx")
 
 
-def test_a_baseline_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
+def test_long_texts_in_windows(start: Path, tmp_path: Path, pooling: str) -> None:
+    windows = {"classification": {"window_pooling": pooling, "window_overlap": 2}}
+    check_export("classification", tmp_path, model=start, **FEW, **windows)
+
+
+CNN = {"backbone": "textcnn", "textcnn": {"pooling": "kmax", "k": 2}}
+TRANSFORMER = {"backbone": "transformer", "transformer": {"hidden_size": 16, "num_heads": 2}}
+BAG = {"backbone": "bag", "bag": {"ngrams": 3, "buckets": 50}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [
+        ("classification", CNN),
+        ("classification", TRANSFORMER),
+        ("pairs", BAG),
+        ("tagging", {**CNN, "textcnn": {}, "characters": {"size": 4}}),
+        ("spans", TRANSFORMER),
+    ],
+    ids=lambda given: given if isinstance(given, str) else given["backbone"],
+)
+def test_baselines(kind: str, network: dict[str, Any], tmp_path: Path) -> None:
+    check_export(kind, tmp_path, model=network, **FEW)
+
+
+def test_a_recurrent_network_is_refused(tmp_path: Path) -> None:
     rows = ROWS["classification"]
-    folder = bertkit.finetune("classification", train=rows, dev=rows, model="bag", **FEW).model.folder
-    with pytest.raises(StageError):
+    folder = bertkit.finetune("classification", train=rows, dev=rows, model="gru", **FEW).model.folder
+    with pytest.raises(StageError, match="recurrent"):
         Predictor.load(folder, device="cpu").export_onnx(tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def check_export(kind: str, out: Path, *, model: Any, **options: Any) -> Path:
+    """A trained model, whose folder is given back, and its graph predict the same."""
+    rows = ROWS["classification" if kind == "pairs" else kind]
+    given = GIVEN["classification" if kind == "pairs" else kind]
+    if kind == "pairs":
+        rows = [{**row, "text_pair": other["text"]} for row, other in zip(rows, reversed(rows), strict=True)]
+        given = [(text, other) for text, other in zip(given, reversed(given), strict=True)]
+    task: Any = "classification" if kind == "pairs" else kind
+    folder = bertkit.finetune(task, train=rows, dev=rows, model=model, **options).model.folder
+    plain = Predictor.load(folder, device="cpu", num_threads=1)
+    assert plain.export_onnx(out / "model.onnx") < 1e-4
+    exported = Predictor.load(folder, num_threads=1, onnx=out / "model.onnx")
+    for line, expected in zip(exported.predict(given), plain.predict(given), strict=True):
+        assert line["predicted"] == expected["predicted"]
+        if task == "classification":
+            assert line["scores"] == pytest.approx(expected["scores"], abs=1e-4)
+    return folder

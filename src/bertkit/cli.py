@@ -53,7 +53,8 @@ def run_command(
     data_dir: DataDirOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that holds a directory.")] = False,
     report_to: Annotated[
-        list[str] | None, typer.Option("--report_to", "--report-to", help="Tracker of every training: wandb, ...")
+        list[str] | None,
+        typer.Option("--report_to", "--report-to", help="Tracker of trainings and report: wandb, ..., all."),
     ] = None,
 ) -> None:
     """Run a pipeline: finished stages are skipped, unfinished ones go on."""
@@ -72,7 +73,11 @@ def run_command(
 
 
 def _trackers(names: list[str]) -> str:
-    """`--report_to` as an override; `none` is what others write for no tracker."""
+    """`--report_to` as an override; as others have it, `none` is no tracker and `all` every one that is installed."""
+    if "all" in names:
+        from accelerate.tracking import get_available_trackers
+
+        names = sorted(str(tracker.value) for tracker in get_available_trackers())
     return f"report_to=[{', '.join(name for name in names if name != 'none')}]"
 
 
@@ -286,7 +291,7 @@ def run_recipe(stage: Stage) -> None:
         ] = None,
         wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that holds --out.")] = False,
         report_to: Annotated[
-            list[str] | None, typer.Option("--report_to", "--report-to", help="Tracker of a training: wandb, ...")
+            list[str] | None, typer.Option("--report_to", "--report-to", help="Tracker of a training: wandb, ..., all.")
         ] = None,
     ) -> None:
         home = find_home(Path(sys.argv[0]).resolve().parent)

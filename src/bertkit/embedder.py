@@ -20,6 +20,7 @@ from bertkit.text.vocabulary import read_entries, read_vocabulary
 from bertkit.text.wordpiece import load_encode
 from bertkit.training import processes
 from bertkit.training.loop import to_tensors
+from bertkit.training.prediction import rows_at_once
 
 Pooling = Literal["cls", "mean", "max", "tokens"]
 Floats = NDArray[np.float32]
@@ -81,14 +82,14 @@ class Embedder:
         self._encode = load_encode(folder)
         self._token_of = {number: token for token, number in read_entries(folder).items()}
 
-    def embed(self, given: Iterable[Any], *, batch_size: int = 64) -> Floats | list[Floats]:
+    def embed(self, given: Iterable[Any], *, batch_size: int | None = None) -> Floats | list[Floats]:
         """The vectors of all texts, shape (texts, width); with pooling `tokens` an array (tokens, width) each."""
         vectors = [one.vector for one in self.stream(given, batch_size=batch_size)]
         if self._pooling == "tokens":
             return vectors
         return np.stack(vectors) if vectors else np.zeros((0, self.width), np.float32)
 
-    def stream(self, given: Iterable[Any], *, batch_size: int = 64) -> Iterator[Embedding]:
+    def stream(self, given: Iterable[Any], *, batch_size: int | None = None) -> Iterator[Embedding]:
         """A result for each text in its order, reading ahead no further than some thousand.
 
         An input is a string, or a mapping with `text`, whose `id` comes back.
@@ -111,10 +112,10 @@ class Embedder:
                     tokens = [self._token_of[i] for i in encoded.rows[number].tolist()]
                 yield Embedding(rows[number]["id"], vector, tokens)
 
-    def _vectors(self, encoded: EncodedTexts, batch_size: int) -> list[Floats]:
+    def _vectors(self, encoded: EncodedTexts, batch_size: int | None) -> list[Floats]:
         found: list[Floats] = [np.empty(0, np.float32)] * len(encoded)
         with torch.inference_mode():
-            for chosen, arrays in encoded.in_length_order(batch_size):
+            for chosen, arrays in encoded.in_length_order(batch_size or rows_at_once(self._device)):
                 batch = to_tensors(arrays, self._device)
                 pooled = self._pooled(self._encoder(batch), batch.get("attention_mask")).float().cpu().numpy()
                 for place, number in enumerate(chosen.tolist()):

@@ -7,9 +7,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bertkit import hub, storage
+from bertkit import baselines, hub, storage
 from bertkit.artifacts import Artifact, Checkpoint, Metrics, Model, TaskData
-from bertkit.config import Layer, build, fingerprint
+from bertkit.config import Layer, build, fingerprint, merge
 from bertkit.errors import ConfigError, DataError, StageError
 from bertkit.predictor import Given, Predictor
 from bertkit.stage import Stage
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 Kind = Literal["classification", "tagging", "spans"]
 Examples = Any
 """A file, a DataFrame, or rows: mappings, or in classification also sequences of texts and a label."""
-
-BASELINES = ("bag", "textcnn", "rnn", "transformer")
 
 
 class LoadedModel:
@@ -61,7 +59,7 @@ class LoadedModel:
         pooling: "Pooling" = "mean",
         layer: int = -1,
         max_seq_length: int | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
     ) -> Any:
         """Vectors of texts, from any BERT, as an array (texts, width); see `Embedder`.
 
@@ -150,7 +148,7 @@ def finetune(
     train: Examples,
     dev: Examples | None = None,
     test: Examples | None = None,
-    model: str | Path,
+    model: str | Path | Mapping[str, Any],
     out: str | Path | None = None,
     source: Mapping[str, Any] | None = None,
     name: str | None = None,
@@ -165,7 +163,8 @@ def finetune(
         train, dev, test: examples as rows, a DataFrame (pandas, polars, datasets) or a file of any format of task_data:
             `text`, `label` (and `text_pair`); `tokens`, `tags`; `question`, `context`, `answers`. Names that others use
             are found out.
-        model: the folder of a pretrained BERT; or a baseline: bag, textcnn, rnn, transformer.
+        model: a pretrained BERT, its folder or `user/name` on the Hub; or a baseline, by the name of its preset (bag,
+            textcnn, rnn, lstm, gru, transformer) or as finetune's block `model`: `{"backbone": "rnn", "rnn": {...}}`.
         out: where data, model and predictions are kept; the same call again finds them there. By default a new
             temporary folder.
         source: what task_data's `source` is to have beside what is found out, such as `{"columns": {"text": "review"}}`.
@@ -180,10 +179,10 @@ def finetune(
     from bertkit.stages.task_data import task_data
 
     start: dict[str, Artifact] = {}
-    if str(model) in BASELINES:
-        config["model"] = {"backbone": str(model), **config.get("model", {})}
+    if isinstance(model, Mapping) or model in baselines.BASELINES:
+        config = merge(Layer(baselines.config_of(model)), Layer(config)).data
     else:
-        start["start"] = Checkpoint.open(Path(model).expanduser())
+        start["start"] = Checkpoint.open(hub.folder_of(model))
     build(FinetuneConfig, Layer(config), name="finetune")  # a mistake in it should not wait for the data
     root = storage.temporary_directory() if out is None else storage.make_directory(Path(out).expanduser())
     given = {"train": train, "validation": dev, "test": test}

@@ -10,11 +10,10 @@ import numpy as np
 
 from bertkit import storage
 from bertkit.artifacts import Model
-from bertkit.errors import DataError, NumericError, StageError
+from bertkit.errors import DataError, NumericError
 from bertkit.kinds import kind_of
 from bertkit.kinds.base import Kind
 from bertkit.kinds.inputs import in_chunks
-from bertkit.models.bert import require_bert
 from bertkit.models.objective import TaskObjective
 from bertkit.training import processes
 from bertkit.training.loop import to_tensors
@@ -24,7 +23,6 @@ Given = str | Sequence[Any] | Mapping[str, Any]
 
 _TOLERANCE = 1e-4  # of exported logits
 
-_BATCH = {"cpu": 8}  # what a core's cache holds; larger batches were a third slower and more
 _CHUNK = 1024  # inputs encoded at once: enough to sort by length, few enough to stream
 
 
@@ -79,8 +77,7 @@ class Predictor:
         """
         for rows in in_chunks(given, self.kind.as_row, size=_CHUNK):
             encoded = self.kind.encode(self._folder, rows)
-            size = batch_size or _BATCH.get(str(self._device), 64)
-            outputs = predict_outputs(self._objective, encoded, batch_size=size, device=self._device)
+            outputs = predict_outputs(self._objective, encoded, device=self._device, batch_size=batch_size)
             yield from self.kind.predictions(outputs, encoded, rows)
 
     def export_onnx(self, out: Path) -> float:
@@ -89,17 +86,15 @@ class Predictor:
         The file holds network and head; tags and thresholds are made of its logits by `load(folder, onnx=out)`.
 
         Raises:
-            StageError: it is no BERT, or reads texts in windows.
+            StageError: the network is recurrent.
             NumericError: the graph computes something else; nothing was written.
             HostError: a package of the extra `onnx` is not installed.
         """
         from bertkit.models.onnx_graph import export_graph, largest_difference
 
-        if self.kind.settings.get("window_pooling") or not (self._folder / "config.json").is_file():
-            raise StageError("only a BERT that reads texts whole can be exported", where=str(self._folder))
-        require_bert(self._folder)
         objective = self._objective.cpu().eval()
-        example, *others = [self._example(sizes) for sizes in ((3, 9, 30), (2,), (5, 60), (40, 1, 12, 7, 25))]
+        long = 2 * self.kind.settings["max_seq_length"]  # several windows, where texts are read in windows
+        example, *others = [self._example(sizes) for sizes in ((3, 9, long), (2,), (5, 60), (40, 1, 12, 7, 25))]
         graph = export_graph(objective, example)
         found = largest_difference(objective, graph, [example, *others])
         if not found <= _TOLERANCE:

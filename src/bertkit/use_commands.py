@@ -19,7 +19,7 @@ FileOption = Annotated[
     Path | None, typer.Option(help="A text a line, or with .jsonl an object a line; - reads standard input.")
 ]
 JsonlOption = Annotated[bool, typer.Option("--jsonl", help="Standard input has an object a line.")]
-BatchOption = Annotated[int, typer.Option(min=1, help="Rows computed at once.")]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="Rows computed at once.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 
 
@@ -33,7 +33,7 @@ def predict(
     ] = None,
     file: FileOption = None,
     jsonl: JsonlOption = False,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows computed at once.")] = None,
+    batch_size: BatchOption = None,
     device: DeviceOption = "auto",
     onnx: Annotated[Path | None, typer.Option(help="Compute with this file of `bertkit export`.")] = None,
 ) -> None:
@@ -49,13 +49,15 @@ def predict(
 
 @use.command()
 def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote, of a BERT.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote, or user/name on the Hub.")
+    ],
     onnx: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
-    """Write a fine-tuned BERT as an ONNX graph, once its logits are those of torch over several shapes."""
+    """Write a fine-tuned model as an ONNX graph, once its logits are those of torch over several shapes."""
     from bertkit.predictor import Predictor
 
-    found = Predictor.load(directory, device="cpu").export_onnx(onnx)
+    found = Predictor.load(hub.folder_of(directory), device="cpu").export_onnx(onnx)
     typer.echo(f"{onnx}: logits within {found:.1g} of torch's")
 
 
@@ -77,7 +79,7 @@ def embed(
     out: Annotated[
         Path | None, typer.Option(help="File to write, .npy or .jsonl; by default lines are printed.")
     ] = None,
-    batch_size: BatchOption = 64,
+    batch_size: BatchOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Vectors of texts, from any BERT: a line of JSON for each text, or one NumPy array."""

@@ -48,7 +48,7 @@ def test_a_batch_keeps_the_windows_of_a_text_together(folder):
     encoded = encode_documents(folder, [text(3), text(11), text(6)], labels, max_seq_length=6, overlap=1, max_windows=8)
     assert encoded.lengths.tolist() == [5, 6 + 6 + 6 + 4, 6 + 5]
     arrays = encoded.collate(np.array([1, 0]))
-    assert arrays["window_text"].tolist() == [0, 0, 0, 0, 1]
+    assert arrays["text_windows"].tolist() == [[True] * 4 + [False], [False] * 4 + [True]]
     assert arrays["labels"].tolist() == [1.5, 0.5]
     assert arrays["input_ids"].shape == arrays["attention_mask"].shape == (5, 8)
     assert encoded.denominators(arrays) == {"loss": 2}

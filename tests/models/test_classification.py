@@ -62,7 +62,7 @@ def test_windows_are_pooled_within_their_text(start, pooling):
     if pooling == "attention":
         torch.nn.init.normal_(objective.model.window_score.weight)
     inputs, text = batch(5), torch.tensor([0, 0, 0, 1, 2])
-    found = objective.outputs(inputs | {"window_text": text, "labels": torch.zeros(3, dtype=torch.long)})["logits"]
+    found = objective.outputs(inputs | {"text_windows": text == torch.arange(3)[:, None]})["logits"]
     vectors = objective.model.bert(**inputs).pooler_output
     for i in range(3):
         own = vectors[text == i]
@@ -80,7 +80,7 @@ def test_windows_are_pooled_within_their_text(start, pooling):
 def test_texts_of_one_window_are_read_as_without_windows_and_the_folder_loads_anywhere(start, tmp_path, pooling):
     objective = windowed(start, pooling)
     inputs = batch(4)
-    whole = {"window_text": torch.arange(4), "labels": torch.zeros(4, dtype=torch.long)}
+    whole = {"text_windows": torch.eye(4, dtype=torch.bool)}
     bert.save(objective.model, tmp_path)
     plain = BertForSequenceClassification.from_pretrained(tmp_path).eval()
     torch.testing.assert_close(
@@ -94,7 +94,8 @@ def test_texts_of_one_window_are_read_as_without_windows_and_the_folder_loads_an
 
 def test_attention_over_windows_begins_as_their_mean_and_learns(start):
     mean, attention = windowed(start, "mean"), windowed(start, "attention")
-    inputs = batch(4) | {"window_text": torch.tensor([0, 0, 1, 1]), "labels": torch.tensor([0, 1])}
+    own = torch.tensor([[True, True, False, False], [False, False, True, True]])
+    inputs = batch(4) | {"text_windows": own, "labels": torch.tensor([0, 1])}
     torch.testing.assert_close(attention.outputs(inputs)["logits"], mean.outputs(inputs)["logits"])
     attention(inputs)["loss"].backward()
     assert attention.model.window_score.weight.grad.abs().sum() > 0

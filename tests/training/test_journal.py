@@ -110,13 +110,15 @@ import logging, sys
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 from accelerate import Accelerator
-from bertkit.training.journal import open_trackers
+from bertkit.training.trackers import close_trackers, keep_report, open_trackers
 out = Path({str(tmp_path)!r})
 accelerator = Accelerator(cpu=True, log_with=["wandb", "tensorboard"], project_dir=out)
 open_trackers(accelerator, ["wandb", "tensorboard"], project="p", run="r", config={{"model": {{"a": 1}}, "lr": 1.0}}, out=out)
 accelerator.log({{"loss": 1.0}}, step=1)
-for tracker in accelerator.trackers:
-    tracker.finish()
+(out / "report.html").write_text("<h1>scores</h1>")
+(out / "report.md").write_text("# scores of all")
+keep_report(accelerator, out / "report.html", out / "report.md", {{"topic/BERT/accuracy": 0.5}})
+close_trackers(accelerator)
 """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")} | {"HOME": str(tmp_path / "home")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=200)
@@ -125,7 +127,12 @@ for tracker in accelerator.trackers:
     assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
     assert list(tmp_path.rglob("events.out.tfevents.*"))
     # The config as a tree where the tracker shows one, by paths where it takes plain values only.
-    assert "model.a" in b"".join(path.read_bytes() for path in tmp_path.rglob("events.out.*")).decode("latin-1")
+    events = b"".join(path.read_bytes() for path in tmp_path.rglob("events.out.*")).decode("latin-1")
+    assert "model.a" in events
+    assert "topic/BERT/accuracy" in events
+    assert "# scores of all" in events
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("wandb/offline-run-*/*.wandb")).decode("latin-1")
+    assert "report.html" in kept
 
 
 def test_progress_in_a_file_is_some_lines(tmp_path: Path, caplog: Any, capsys: Any) -> None:

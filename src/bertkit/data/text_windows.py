@@ -37,15 +37,16 @@ class EncodedDocuments(EncodedRows):
         return sum(map(len, self.documents))
 
     def collate(self, chosen: Ints) -> Arrays:
-        """`input_ids`, `token_type_ids` and, where there is padding, `attention_mask`, (windows, length); `window_text`,
-        the number of each window's text in this micro-batch, (windows,); `labels` (texts, ...)."""
+        """`input_ids`, `token_type_ids` and, where there is padding, `attention_mask`, (windows, length); `text_windows`,
+        which windows are a text's, (texts, windows); `labels` (texts, ...)."""
         windows = [window for i in chosen for window in self.documents[i]]
         ids, real = pad_rows(windows, self.pad)
-        counts = [len(self.documents[i]) for i in chosen]
+        texts = np.arange(len(chosen))
+        text_of = np.repeat(texts, [len(self.documents[i]) for i in chosen])
         arrays: Arrays = {
             "input_ids": ids,
             "token_type_ids": np.zeros_like(ids),
-            "window_text": np.repeat(np.arange(len(chosen), dtype=np.int64), counts),
+            "text_windows": texts[:, None] == text_of,
             "labels": self.labels[chosen],
         }
         if not real.all():

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from bertkit.models import bert
 from bertkit.models.losses import Loss, Problem, make_loss
 from bertkit.models.network import Classifier
-from bertkit.models.objective import Batch, Sums, TaskObjective
+from bertkit.models.objective import Batch, GraphInputs, Sums, TaskObjective
 
 Pooling = Literal["mean", "max", "attention"]
 
@@ -37,16 +37,16 @@ class BertWindowClassifier(BertForSequenceClassification):  # type: ignore[misc]
         else:
             super()._init_weights(module)
 
-    def pool(self, vectors: Tensor, text: Tensor, texts: int) -> Tensor:
-        """The vectors of `texts` texts, (texts, hidden), from those of windows, (windows, hidden).
+    def pool(self, vectors: Tensor, own: Tensor) -> Tensor:
+        """The vectors of texts, (texts, hidden), from those of windows, (windows, hidden).
 
-        `text` is the number of each window's text, shape (windows,); each text has a window.
+        `own` says which windows are a text's, (texts, windows); each text has one.
         """
-        own = text[None, :] == torch.arange(texts, device=text.device)[:, None]
+        pooled: Tensor
         if self.config.window_pooling == "max":
-            pooled = torch.stack([vectors[mine].amax(0) for mine in own])
+            pooled = vectors.expand(own.shape[0], -1, -1).masked_fill(~own[..., None], -torch.inf).amax(1)
         else:
-            scores = vectors.new_zeros(len(vectors))
+            scores = torch.zeros_like(vectors[:, 0])
             if self.config.window_pooling == "attention":
                 scores = self.window_score(vectors).squeeze(-1)
             weights = scores.float().expand(own.shape).masked_fill(~own, -torch.inf).softmax(-1)
@@ -63,6 +63,11 @@ class ClassificationLoss(TaskObjective):
         self._problem: Problem = model.config.problem_type or "single_label_classification"
         self._loss = loss or make_loss(problem=self._problem)
 
+    @property
+    def graph_inputs(self) -> GraphInputs:
+        windows: GraphInputs = {"text_windows": ("texts", "rows")} if hasattr(self.model, "pool") else {}
+        return super().graph_inputs | windows
+
     def outputs(self, batch: Batch) -> dict[str, Tensor]:
         """`logits`, shape (texts, labels); (texts, 1) for a number."""
         if isinstance(self.model, Classifier):
@@ -72,8 +77,8 @@ class ClassificationLoss(TaskObjective):
             token_type_ids=batch["token_type_ids"],
             attention_mask=batch.get("attention_mask"),
         ).pooler_output
-        if "window_text" in batch:
-            pooled = self.model.pool(pooled, batch["window_text"], len(batch["labels"]))
+        if "text_windows" in batch:
+            pooled = self.model.pool(pooled, batch["text_windows"])
         return {"logits": self.model.classifier(self.model.dropout(pooled)).float()}
 
     def sums(self, batch: Batch, outputs: dict[str, Tensor]) -> Sums:

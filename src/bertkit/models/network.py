@@ -17,7 +17,7 @@ from bertkit.models.bag import Bag
 from bertkit.models.characters import CharacterCNN
 from bertkit.models.dropout import Dropout
 from bertkit.models.embeddings import NGramEmbeddings, WordEmbeddings
-from bertkit.models.objective import Batch
+from bertkit.models.objective import Batch, GraphInputs
 from bertkit.models.rnn import RNN
 from bertkit.models.textcnn import TextCNN
 from bertkit.models.transformer import Transformer
@@ -84,6 +84,17 @@ class Network(nn.Module):
         found: WordEmbeddings = self.backbone.embeddings  # type: ignore[union-attr, assignment]
         return found
 
+    @property
+    def graph_inputs(self) -> GraphInputs:
+        """As of `TaskObjective`."""
+        tokens, backbone = ("rows", "length"), self.backbone
+        found: GraphInputs = {"input_ids": tokens, "attention_mask": tokens}
+        if backbone.ngrams is not None or self.facts.get("pairs"):  # type: ignore[union-attr]
+            found["token_type_ids"] = tokens
+        if backbone.characters is not None:  # type: ignore[union-attr]
+            found |= {"spelling": tokens, "spellings": ("spellings", "bytes")}
+        return found
+
     def flops(self, arrays: Mapping[str, Any]) -> float:
         """Floating-point operations of a micro-batch, forward and backward: of products with matrices, at every place."""
         tables = {id(table.weight) for table in self.modules() if isinstance(table, nn.Embedding)}
@@ -140,7 +151,7 @@ class Classifier(Network):
         encoder = self.backbone.encoder
         vectors = encoder.pool(encoder(embedded, real), real)
         if self.config.pairs:
-            u, v = vectors.chunk(2)
+            u, v = vectors.unflatten(0, (2, -1)).unbind()
             vectors = torch.cat([u, v, (u - v).abs(), u * v], -1)
         logits: Tensor = self.classifier(self.dropout(vectors))
         return logits
@@ -151,10 +162,10 @@ def split_pairs(embedded: Tensor, real: Tensor, types: Tensor) -> tuple[Tensor, 
     second = real & types.bool()
     first = real & ~second
     sizes = torch.cat([first.sum(1), second.sum(1)])
-    places = torch.arange(int(sizes.max()), device=embedded.device)
+    # As few places as the longest text takes; an exported graph can only have all.
+    length = embedded.shape[1] if torch.compiler.is_exporting() else int(sizes.max())
+    places = torch.arange(length, device=embedded.device)
     begins = (first.sum(1)[:, None] + places).clamp_max(embedded.shape[1] - 1)
-    texts = torch.cat(
-        [embedded[:, : len(places)], embedded.gather(1, begins[..., None].expand(-1, -1, embedded.shape[2]))]
-    )
+    texts = torch.cat([embedded[:, :length], embedded.gather(1, begins[..., None].expand(-1, -1, embedded.shape[2]))])
     present = places < sizes[:, None]
     return texts * present[..., None], present

@@ -1,4 +1,4 @@
-"""A BERT with its head as an ONNX graph: exported by torch, run by onnxruntime, with the same outputs."""
+"""A network with its head as an ONNX graph: exported by torch, run by onnxruntime, with the same outputs."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bertkit.errors import HostError
+from bertkit.errors import HostError, StageError
 from bertkit.models.objective import Batch, Sums, TaskObjective
 
 
@@ -56,22 +56,28 @@ def graph_inputs(objective: TaskObjective, batch: Batch) -> Batch:
 
 
 def export_graph(objective: TaskObjective, batch: Batch) -> bytes:
-    """The graph from `batch` to `objective.logits`, for any number of rows, tokens and pieces.
+    """The graph from `batch` to `objective.logits`, for any size of its named dimensions.
 
     `batch` is an example of two rows or more, with padding.
 
     Raises:
         HostError: onnx or onnxscript is not installed.
+        StageError: the network has recurrent layers, which torch's exporter unrolls to one length.
     """
     try:
         import onnxscript  # type: ignore[import-not-found, import-untyped, unused-ignore]  # noqa: F401
     except ImportError:
         raise _not_installed() from None
+    if any(isinstance(module, nn.RNNBase) for module in objective.modules()):
+        raise StageError(
+            "torch cannot export recurrent layers for texts of any length", remedy="Predict without --onnx."
+        )
     given = graph_inputs(objective, batch)
-    sizes = {name: torch.export.Dim(name) for name in ("rows", "length", "words")}
-    shapes = tuple({0: sizes["rows"], 1: sizes["words" if name.startswith("word_") else "length"]} for name in given)
+    names = {name for dimensions in objective.graph_inputs.values() for name in dimensions}
+    sizes = {name: torch.export.Dim(name) for name in sorted(names)}
+    shapes = tuple({i: sizes[one] for i, one in enumerate(objective.graph_inputs[name])} for name in given)
     module = _Logits(objective).eval()
-    names = list(objective.logits(given))
+    outputs = list(objective.logits(given))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
@@ -81,7 +87,7 @@ def export_graph(objective: TaskObjective, batch: Batch) -> bytes:
             dynamo=True,
             dynamic_shapes=(shapes,),
             input_names=list(given),
-            output_names=names,
+            output_names=outputs,
             verbose=False,
         )
     graph: bytes = program.model_proto.SerializeToString()

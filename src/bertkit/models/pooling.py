@@ -45,7 +45,12 @@ class Pooling(nn.Module):
     def _greatest(self, states: Tensor, mask: Tensor) -> Tensor:
         rows, length, width = states.shape
         count = min(self._k, length)
-        places = states.masked_fill(~mask, -torch.inf).topk(count, 1).indices
+        scores = states.masked_fill(~mask, -torch.inf)
+        # Of equal values the first ones: as ONNX's TopK has it, whereas `topk` here takes any.
+        if torch.compiler.is_exporting():
+            places = scores.topk(count, 1).indices
+        else:
+            places = scores.sort(dim=1, descending=True, stable=True).indices[:, :count]
         # Padding that was taken for want of better goes behind: places stand in order, and it is 0.
         places = places.sort(1).values
         found = (states * mask).gather(1, places)

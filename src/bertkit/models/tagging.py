@@ -13,7 +13,7 @@ from bertkit.errors import ConfigError
 from bertkit.models import bert
 from bertkit.models.crf import ChainScores
 from bertkit.models.losses import Loss, make_loss
-from bertkit.models.objective import Batch, Sums, TaskObjective
+from bertkit.models.objective import Batch, GraphInputs, Sums, TaskObjective
 from bertkit.models.token_networks import Tagger
 
 IGNORED = -100
@@ -39,8 +39,6 @@ class BertTagger(BertForTokenClassification):  # type: ignore[misc]  # transform
 class TaggingLoss(TaskObjective):
     """Loss and tags of a `BertTagger` or a baseline's `Tagger`: `loss` of each token, by default cross-entropy, or the CRF's of each window."""
 
-    graph_inputs = (*TaskObjective.graph_inputs, "word_begins", "word_ends")
-
     def __init__(
         self, model: BertTagger | Tagger, *, pooling: Literal["first", "mean"], loss: Loss | None = None
     ) -> None:
@@ -48,6 +46,10 @@ class TaggingLoss(TaskObjective):
         self.model = model if isinstance(model, Tagger) else bert.quickened(model)
         self._pooling, self._loss = pooling, loss or make_loss()
         self._learnt = model.crf.learnt
+
+    @property
+    def graph_inputs(self) -> GraphInputs:
+        return super().graph_inputs | dict.fromkeys(("word_begins", "word_ends"), ("rows", "words"))
 
     def outputs(self, batch: Batch) -> dict[str, Tensor]:
         """`logits` (rows, tokens, labels); in evaluation also `probabilities` of that shape and `tags` (rows, tokens)."""

@@ -10,7 +10,7 @@ from bertkit.errors import ConfigError
 from bertkit.models.crf import ChainScores
 from bertkit.models.dropout import Dropout
 from bertkit.models.network import Backbone, Network
-from bertkit.models.objective import Batch
+from bertkit.models.objective import Batch, GraphInputs
 
 
 class Tagger(Network):
@@ -50,6 +50,10 @@ class SpanFinder(Network):
         self.dropout = Dropout(facts["dropout"])
         self.ends = nn.Linear(width, 2)
         self.questions = nn.Linear(width, 2 * width)
+
+    @property
+    def graph_inputs(self) -> GraphInputs:
+        return super().graph_inputs | {"context_begins": ("rows",)}
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits of start and end, (rows, length, 2)."""

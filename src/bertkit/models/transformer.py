@@ -54,7 +54,8 @@ class Transformer(nn.Module):
         else:
             placed = sinusoids(length, width, states.device).to(states.dtype)
         states = self.dropout(states + placed)
-        mask = None if bool(real.all()) else real[:, None, None, :]
+        whole = not torch.compiler.is_exporting() and bool(real.all())
+        mask = None if whole else real[:, None, None, :]
         for layer in self.layers:
             states = layer(states, mask)
         found: Tensor = states if self.norm is None else self.norm(states)

@@ -50,12 +50,13 @@ class Session:
         from bertkit.models import bert
         from bertkit.training import checkpoints, processes, sharding
         from bertkit.training.ema import WeightAverage
-        from bertkit.training.journal import Journal, open_trackers
+        from bertkit.training.journal import Journal
         from bertkit.training.loop import Recipe
         from bertkit.training.memory import reuse_freed_memory
         from bertkit.training.nonfinite import NonFiniteSteps
         from bertkit.training.scaling import LossScaler
         from bertkit.training.stopping import StopSignal
+        from bertkit.training.trackers import open_trackers
 
         self._config, self._out, self._summarise, self.max_steps = config, out, summarise, max_steps
         runs = out / TRACKERS

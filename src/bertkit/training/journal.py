@@ -3,12 +3,10 @@
 import json
 import logging
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
-from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,11 @@ from tqdm import tqdm
 from bertkit import storage
 from bertkit.data.batching import Position
 from bertkit.training.loop import StepResult
+from bertkit.training.trackers import close_trackers
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-# Trackers that show a nested config as it is; the others take plain values only.
-_TAKE_TREES = ("wandb", "trackio")
 _SILENCE = 300.0  # seconds
 
 Summarise = Callable[[dict[str, float]], dict[str, float]]
@@ -143,9 +140,7 @@ class Journal:
         final = {f"final/{name}": value for name, value in (facts or {}).items() if isinstance(value, int | float)}
         if final and self.rows:
             self._accelerator.log(final, step=self.rows[-1]["step"])
-        # Not `end_training`, which also ends the process group that the rest of the stage needs.
-        for tracker in self._accelerator.trackers:
-            tracker.finish()
+        close_trackers(self._accelerator)
 
     def _write(self, row: Row) -> None:
         self.rows.append(row)
@@ -179,38 +174,3 @@ def _rows_until(path: Path, step: int) -> list[Row]:
             break
         rows.append(row)
     return rows
-
-
-def open_trackers(
-    accelerator: Accelerator, names: list[str], *, project: str, run: str, config: Row, out: Path
-) -> None:
-    """Start the trackers that the accelerator was made with. wandb without a key runs offline, and says so."""
-    if not names or not accelerator.is_main_process:
-        return
-    if "wandb" in names and "WANDB_MODE" not in os.environ and not _has_wandb_key():
-        log.info("wandb: no API key, so the run is kept offline; `wandb sync` sends it later")
-        os.environ["WANDB_MODE"] = "offline"
-    # Runs lie beside the checkpoint, not in the working directory.
-    own = {"wandb": {"dir": str(out), "name": run}, "trackio": {"name": run}}
-    place = os.environ.get("WANDB_PROJECT") or project
-    accelerator.init_trackers(place, init_kwargs={name: own[name] for name in names if name in own})
-    for tracker in accelerator.trackers:
-        tracker.store_init_configuration(config if tracker.name in _TAKE_TREES else dict(_leaves(config)))
-
-
-def _leaves(config: Row, above: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested blocks by their paths, `model.hidden_size`; what is no plain value as JSON."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value if isinstance(value, int | float | str | bool) else json.dumps(value)
-
-
-def _has_wandb_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        return netrc().authenticators("api.wandb.ai") is not None
-    except (FileNotFoundError, NetrcParseError):
-        return False
