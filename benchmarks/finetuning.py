@@ -59,6 +59,8 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--scores", action="store_true", help="whole trainings of bertkit and `dynamic`, scored")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--mixed-precision", choices=["no", "bf16"], default="no", help="of all sides")
+    parser.add_argument("--num-threads", type=int, help="of all sides; by default all cores")
     parser.add_argument("--data-dir", type=Path, default=DATA)
     parser.add_argument("--work", type=Path, help="where the encoded tasks are kept between runs")
     parser.add_argument("--turn", nargs=3, metavar=("SIDE", "TASK", "SEED"), help=argparse.SUPPRESS)
@@ -129,7 +131,10 @@ def in_process(options: argparse.Namespace, side: str, name: str, seed: int) -> 
         str(options.work),
         "--data-dir",
         str(options.data_dir),
+        "--mixed-precision",
+        options.mixed_precision,
         *(["--scores"] if options.scores else []),
+        *(["--num-threads", str(options.num_threads)] if options.num_threads else []),
     ]
     done = subprocess.run([*command, "--turn", side, name, str(seed)], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -172,6 +177,7 @@ def bertkit_turn(options: argparse.Namespace, name: str, seed: int, out: Path, s
         f"train_batch_size={case.batch}",
         f"learning_rate={case.rate}",
         f"seed={seed}",
+        f"mixed_precision={options.mixed_precision}",
         "adam_epsilon=1e-8",
         "warmup_steps=0",
         "weight_decay=0",
@@ -180,6 +186,7 @@ def bertkit_turn(options: argparse.Namespace, name: str, seed: int, out: Path, s
         "logging_steps=1",
         *case.config,
         *limit,
+        *([f"num_threads={options.num_threads}"] if options.num_threads else []),
     ]
     inputs = ["--input", f"data={data}", "--input", f"start={options.start}"]
     run_recipe("finetune", *inputs, "--out", out / "model", *values)
@@ -203,6 +210,7 @@ def run_recipe(stage: str, *arguments: Any) -> None:
 
 
 def peer_turn(options: argparse.Namespace, name: str, seed: int, out: Path, side: str) -> dict[str, Any]:
+    import torch
     from trainer_peer import PEERS
 
     from bertkit.artifacts import TaskData
@@ -214,6 +222,8 @@ def peer_turn(options: argparse.Namespace, name: str, seed: int, out: Path, side
         options.start, task, max_length=case.length, stride=case.stride, pad_to_max=side == "max"
     )
     length = {} if options.scores else {"max_steps": options.steps}
+    if options.num_threads:
+        torch.set_num_threads(options.num_threads)
     started = time.perf_counter()
     trainer, seconds = peer.train(
         data.rows("train"),
@@ -222,6 +232,7 @@ def peer_turn(options: argparse.Namespace, name: str, seed: int, out: Path, side
         num_train_epochs=case.epochs,
         per_device_train_batch_size=case.batch,
         learning_rate=case.rate,
+        bf16=options.mixed_precision == "bf16",
         **length,
     )
     if not options.scores:

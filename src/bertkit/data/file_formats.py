@@ -95,7 +95,7 @@ def _json_format(line: str) -> str:
     first = _object(line)
     if first is None or isinstance(first.get("data"), list):
         return "squad"
-    return "tagged_jsonl" if isinstance(first.get("label"), dict) else _of_columns(list(first), "jsonl")
+    return "tagged_jsonl" if guess_entities(first) else _of_columns(list(first), "jsonl")
 
 
 def _of_columns(names: Sequence[str], table: str) -> str:
@@ -145,6 +145,33 @@ def guess_tokens(names: Sequence[str]) -> dict[str, str]:
     known = {"tokens": ("tokens", "words"), "tags": ("tags", "ner_tags", "ner", "bio_tags", "labels", "pos_tags")}
     found = {role: next((name for name in own if name in names), None) for role, own in known.items()}
     return {role: name for role, name in found.items() if name} if all(found.values()) else {}
+
+
+def guess_entities(record: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a text and its entities by their places, see `tagging/places.py`; none where it has not both."""
+    name = next(
+        (name for name in ("entities", "spans", "label", "labels") if _are_entities(name, record.get(name))), ""
+    )
+    return {"text": "text", "label": name} if name and isinstance(record.get("text"), str) else {}
+
+
+def _are_entities(name: str, value: Any) -> bool:
+    match value:
+        case dict():
+            return name == "label"
+        case []:
+            return name in ("entities", "spans")
+        case [[int(), int(), str()], *_]:
+            return True
+        case [dict() as first, *_]:
+            return bool({"start", "start_offset"} & set(first))
+    return False
+
+
+def first_object(path: Path) -> dict[str, Any]:
+    """The first record of a JSON-lines file; empty where it is none."""
+    line = next((text for text in map(without_line_end, Lines(path)) if text.strip()), "")
+    return _object(line) or {}
 
 
 def _object(line: str) -> dict[str, Any] | None:

@@ -1,7 +1,5 @@
 """A tag for each token: names of persons, places and other things in a sentence."""
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from bertkit.data.encoded import EncodedRows
 from bertkit.data.tagging.encoding import EncodedTags, encode_sentences
 from bertkit.data.tagging.schemes import read_tags
 from bertkit.data.tagging.sentences import join_tokens
+from bertkit.data.tagging.words import word_places
 from bertkit.errors import DataError
 from bertkit.evaluation.tagging import score, score_intervals
 from bertkit.kinds.base import Kind, Prediction, Row
@@ -22,11 +21,6 @@ from bertkit.models.crf import ChainScores
 from bertkit.models.losses import class_weights
 from bertkit.models.sources import ModelSource, trained_tagger
 from bertkit.training.prediction import Outputs
-
-# As most tagged corpora part words: runs of letters and digits with inner signs, "'s" and each other sign by itself.
-# Accents that stand by themselves and joiners belong to the letter before them.
-_LETTERS = r"\w[\w\u0300-\u036f\u200c\u200d]*"
-_WORDS = re.compile(rf"['’]s\b|{_LETTERS}(?:(?!['’]s\b)[-.'’&/]{_LETTERS})*|[^\w\s]")
 
 
 class Tagging(Kind):
@@ -58,7 +52,7 @@ class Tagging(Kind):
     def _token_places(self, text: str) -> list[tuple[int, int]]:
         if self.task.get("units") == "characters":
             return [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
-        return [place for found in _WORDS.finditer(text) for place in _single_wide(text, *found.span())]
+        return word_places(text)
 
     def encode(self, folder: Path, rows: Sequence[Row]) -> EncodedTags:
         ids = {label: i for i, label in enumerate(self.task["labels"])}
@@ -142,20 +136,6 @@ class Tagging(Kind):
         if counts["windows"] == rows:
             return []
         return [f"{rows} sentences were read in {counts['windows']} windows; every token is scored."]
-
-
-def _single_wide(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """A match, with East Asian characters each by itself."""
-    if text[start:end].isascii():
-        return [(start, end)]
-    places: list[tuple[int, int]] = []
-    for i in range(start, end):
-        wide = unicodedata.east_asian_width(text[i]) in ("W", "F")
-        if wide or not places or places[-1][1] != i or unicodedata.east_asian_width(text[i - 1]) in ("W", "F"):
-            places.append((i, i + 1))
-        else:
-            places[-1] = (places[-1][0], i + 1)
-    return places
 
 
 def _entities(tags: list[str], scores: list[float], row: Row) -> list[dict[str, Any]]:

@@ -109,7 +109,14 @@ def kind_of_format(format: str) -> str:
 
 def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     """The source of a task_data config that reads the file; what was found out on the way goes to `found`."""
-    from bertkit.data.file_formats import column_names, detect_format, guess_columns, guess_tokens
+    from bertkit.data.file_formats import (
+        column_names,
+        detect_format,
+        first_object,
+        guess_columns,
+        guess_entities,
+        guess_tokens,
+    )
 
     format = given.pop("format", None) or detect_format(path)
     found["format"] = format
@@ -123,7 +130,8 @@ def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> di
         found["read_as"] = columns
     elif format in ("tagged_jsonl", "tagged_parquet") and not columns:
         names = column_names(path, format.removeprefix("tagged_"))
-        columns = guess_tokens(names) or ({} if "tokens" in names else {"text": "text", "label": "label"})
+        entities = guess_entities(first_object(path)) if format == "tagged_jsonl" else {}
+        columns = guess_tokens(names) or ({} if "tokens" in names else entities)
         found["columns"], found["read_as"] = names, columns
     return {**given, "format": format, "train": str(path), **({"columns": columns} if columns else {})}
 

@@ -246,7 +246,8 @@ class TaggedFiles(_Files):
     """How the tags write entities; found out when not given."""
 
     repair_tags: bool = False
-    """Read tags that break their scheme leniently, as conlleval does, and count them, instead of refusing them."""
+    """Read tags that break their scheme leniently, as conlleval does, and count them, instead of refusing them. Entities
+    given by their places: leave out the shorter of two that overlap, and take words whole."""
 
     def reading(self) -> dict[str, Any]:
         """What the reader of this format must know besides."""
@@ -279,10 +280,11 @@ class TaggedColumnNames(Config):
     """The list of their tags."""
 
     text: str | None = None
-    """The text, where entities are given by their places; its characters are the tokens."""
+    """The text, where entities are given by their places in it."""
 
     label: str | None = None
-    """The entities of the text: `{"TYPE": {"MENTION": [[start, end], ...]}}`, the end included."""
+    """The entities of the text: `[[start, end, "TYPE"], ...]` or `[{"start": , "end": , "label": }, ...]`, the end excluded,
+    where tokens are words; or `{"TYPE": {"MENTION": [[start, end], ...]}}`, the end included, where they are characters."""
 
     @model_validator(mode="after")
     def _one_form(self) -> "TaggedColumnNames":

@@ -70,7 +70,13 @@ def test_unusable_rows_are_refused_by_line(tmp_path: Path, row: Any, says: str) 
         ({"name": {"李白": [0, 1]}}, "no pair of numbers"),
         ({"name": ["李白"]}, "not an object of mentions"),
         ({"": {"李白": [[0, 1]]}}, "not an object of mentions"),
-        (None, "not an object of types"),
+        (None, "neither an object of types nor a list"),
+        ([[0, 2]], "an entity is"),
+        ([[0, 2, ""]], "an entity is"),
+        ([{"start": 0, "label": "name"}], "an entity is"),
+        ([[0, 9, "name"]], "where there is nothing: the text has 5 characters"),
+        ([[2, 2, "name"]], "where there is nothing"),
+        ([[0, 2, "name"], [1, 3, "place"]], "overlap at token 2"),
         ({"name": {"李白": [[0, 1]]}, "place": {"白": [[1, 1]]}}, "overlap"),
     ],
 )
@@ -84,6 +90,38 @@ def test_of_overlapping_entities_the_longer_is_kept_where_asked(tmp_path: Path) 
     data = load(tmp_path / "a", [row], SPANS, repair_tags=True)
     assert data.splits["train"][0].tags == ["B-name", "I-name", "O"]
     assert dict(data.tallies["train"].changed)["overlapping entity left out"] == 1
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        [[4, 7, "PER"], [11, 19, "LOC"]],
+        [{"start": 11, "end": 19, "label": "LOC"}, {"start": 4, "end": 7, "label": "PER"}],
+        [
+            {"start_offset": 4, "end_offset": 8, "type": "PER"},  # with the space after it
+            {"start_offset": 11, "end_offset": 19, "type": "LOC"},
+        ],
+    ],
+)
+def test_entities_of_annotation_tools_are_tagged_words(tmp_path: Path, label: Any) -> None:
+    text = "Did Ann go New York, or 北京?"
+    data = load(tmp_path / "a", [{"text": text, "label": label}], SPANS)
+    sentence = data.splits["train"][0]
+    assert sentence.tokens == ["Did", "Ann", "go", "New", "York", ",", "or", "北", "京", "?"]
+    assert sentence.tags == ["O", "B-PER", "O", "B-LOC", "I-LOC", *["O"] * 5]
+    assert [sentence.text[a:b] for a, b in zip(sentence.starts, sentence.ends, strict=True)] == sentence.tokens
+    assert sentence.text == text
+    none = load(tmp_path / "b", [{"text": text, "label": []}], SPANS)
+    assert set(none.splits["train"][0].tags) == {"O"}
+
+
+def test_a_part_of_a_word_is_refused_or_taken_whole_and_counted(tmp_path: Path) -> None:
+    row = {"text": "Annes house", "label": [[0, 3, "PER"]]}
+    with pytest.raises(DataError, match="PER 'Ann' is part of a word of 'Annes'"):
+        load(tmp_path / "a", [row], SPANS)
+    data = load(tmp_path / "a", [row], SPANS, repair_tags=True)
+    assert data.splits["train"][0].tags == ["B-PER", "O"]
+    assert dict(data.tallies["train"].changed)["entity widened to whole words"] == 1
 
 
 def test_a_type_unseen_in_training_is_refused_with_its_place(tmp_path: Path) -> None:
@@ -134,6 +172,7 @@ def test_rows_in_are_rows_used_and_reported(given_: list[Any]) -> None:
             {
                 "text": values | st.just("李白去"),
                 "label": values
+                | st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, 4), st.sampled_from(["x", ""])), max_size=3)
                 | st.dictionaries(
                     st.text(max_size=1),
                     values

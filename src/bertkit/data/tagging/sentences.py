@@ -5,22 +5,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from bertkit.data.tables.rows import BadRow, Row
-from bertkit.data.tagging.schemes import Entity, Scheme, detect_scheme, read_tags, write_tags
+from bertkit.data.tagging.places import EMPTY, Placed, from_places
+from bertkit.data.tagging.schemes import Scheme, detect_scheme, read_tags, write_tags
 from bertkit.data.task_examples import Tally, drop
 from bertkit.data.task_labels import UnusableError, refuse_surrogates
 from bertkit.errors import DataError
 
 BROKEN = "tags break their scheme"
 COUNTS_DIFFER = "tokens and tags differ in number"
-EMPTY = "empty sentence"
 NOT_STRINGS = "tokens or tags are not strings"
 NO_NAME = "a tag's number has no name"
-BAD_SPAN = "an entity's place is wrong"
 REPAIRED = "tags read leniently"
-OVERLAPPING = "overlapping entity left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ def read_sentences(
     """The sentences of a file, each with the id `prefix:line`.
 
     Args:
-        rows: with `tokens` and `tags`, or `text` and `label` as CLUENER has them.
+        rows: with `tokens` and `tags`, or `text` and `label`, see `places`.
         scheme: that of the tags.
         repair: whether tags that break their scheme are read leniently, and counted, instead of refused.
 
@@ -71,7 +68,7 @@ def read_sentences(
             continue
         try:
             if "label" in row.values:
-                made = _from_spans(row, repair=repair, tally=tally)
+                made = from_places(row, repair=repair, tally=tally)
             else:
                 made = _from_tags(row, scheme, repair=repair, tally=tally)
             refuse_surrogates(made[2], "sentence")
@@ -98,10 +95,7 @@ class _UnusableError(UnusableError):
         self.where = where
 
 
-_Made = tuple[list[str], list[str], str, list[int], list[int]]
-
-
-def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> _Made:
+def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> Placed:
     tokens, tags = row.values["tokens"], row.values["tags"]
     for name, values in (("tokens", tokens), ("tags", tags)):
         if not isinstance(values, list) or not set(map(type, values)) <= {str}:
@@ -127,60 +121,6 @@ def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> _Made
     tally.changed[REPAIRED] += bool(reading.broken)
     text, starts, ends = join_tokens(tokens)
     return tokens, write_tags(reading.entities, len(tokens)), text, starts, ends
-
-
-def _from_spans(row: Row, *, repair: bool, tally: Tally) -> _Made:
-    """CLUENER's rows: `label` is `{type: {mention: [[start, end], ...]}}`, the end included; characters are tokens."""
-    text, label = row.values["text"], row.values["label"]
-    if not isinstance(text, str) or not text.strip():
-        raise _UnusableError(EMPTY, "has no text")
-    if not isinstance(label, dict):
-        raise _UnusableError(BAD_SPAN, f"label is not an object of types: {str(label)[:60]}")
-    entities = _apart(list(_spans(text, label)), text, repair=repair, tally=tally)
-    # Spaces between characters are no tokens.
-    kept = [i for i, character in enumerate(text) if not character.isspace()]
-    new = {old: i for i, old in enumerate(kept)}
-    moved = [Entity(e.type, new[e.start], new[e.end - 1] + 1) for e in entities]
-    return [text[i] for i in kept], write_tags(moved, len(kept)), text, kept, [i + 1 for i in kept]
-
-
-def _apart(entities: list[Entity], text: str, *, repair: bool, tally: Tally) -> list[Entity]:
-    """Entities that do not overlap: of two that do the longer is kept where `repair` allows it."""
-    kept: list[Entity] = []
-    for entity in sorted(entities, key=lambda one: (one.start - one.end, one.start)):
-        rival = next((one for one in kept if one.start < entity.end and entity.start < one.end), None)
-        if rival is None:
-            kept.append(entity)
-        elif repair:
-            tally.changed[OVERLAPPING] += 1
-        else:
-            shown = f"{text[rival.start : rival.end]!r} and {text[entity.start : entity.end]!r}"
-            what = f"the entities {shown} overlap, which tags cannot say"
-            raise _UnusableError(
-                BAD_SPAN, what, "Leave one out, or have the shorter left out: source.repair_tags=true."
-            )
-    return kept
-
-
-def _spans(text: str, label: dict[str, Any]) -> Iterator[Entity]:
-    for kind, mentions in label.items():
-        for mention, spans in _pairs(kind, mentions):
-            for span in spans:
-                if not (isinstance(span, list) and len(span) == 2 and all(type(place) is int for place in span)):
-                    raise _UnusableError(BAD_SPAN, f"{kind} {mention!r} stands at {str(span)[:60]}, no pair of numbers")
-                start, end = span
-                found = text[start : end + 1] if start >= 0 else ""
-                if found != mention or not mention or mention != mention.strip():
-                    what = f"{kind} {mention!r} is not what stands at {start} to {end}: {found[:60]!r}"
-                    raise _UnusableError(BAD_SPAN, what, "Offsets count characters; the end is the last one's.")
-                yield Entity(kind, start, end + 1)
-
-
-def _pairs(kind: str, mentions: Any) -> Iterable[tuple[str, list[Any]]]:
-    if kind and isinstance(mentions, dict) and all(isinstance(spans, list) for spans in mentions.values()):
-        return mentions.items()
-    what = f"the type {kind!r} has {str(mentions)[:60]}, not an object of mentions and their places"
-    raise _UnusableError(BAD_SPAN, what, 'Write {"TYPE": {"MENTION": [[start, end], ...]}}.')
 
 
 def join_tokens(tokens: list[str]) -> tuple[str, list[int], list[int]]:

@@ -101,8 +101,8 @@ def read_files(
     """A user's own files, one a split.
 
     Args:
-        columns: of `conll`, `token` and `tag`, numbers from 1; else `tokens` and `tags`, names, or `text` and `label`, which
-            is `{type: {mention: [[start, end], ...]}}`, the end included.
+        columns: of `conll`, `token` and `tag`, numbers from 1; else `tokens` and `tags`, names, or `text` and `label`, the
+            entities by their places, see `places`.
         tag_names: where tags are numbers, number i is the i-th, from 0; by default what a parquet file says itself.
         comments: of `conll`, whether lines before a sentence that begin with `#` are none of its tokens.
         scheme: that of the tags; by default the one that those of `train` are in.
