@@ -9,6 +9,9 @@ from bertkit.reporting import curves, training_curves
 _FINAL = ("eval_mlm_loss", "eval_perplexity", "eval_mlm_accuracy", "eval_nsp_loss", "eval_nsp_accuracy")
 _STATE = ("global_step", "max_steps", "epoch", "num_parameters", "train_seconds", "train_batch_size", "device")
 
+# No part of a result's name, where only content counts, and yet a command must say them.
+_READ = ("files", "train", "validation", "test", "data_dir", "synonyms", "vectors_file", "mixed_precision")
+
 
 def corpus(source: Corpus) -> dict[str, Any]:
     """The counts of a corpus."""
@@ -77,19 +80,23 @@ def made(artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
             "bytes": sum(file["size"] for file in manifest.get("files", {}).values()),
             "inputs": manifest.get("identity", {}).get("inputs", {}),
             "config": manifest.get("identity", {}).get("config", {}),
-            "given": _common(manifest.get("given"), manifest.get("identity", {}).get("config", {})),
+            "given": _deciding(manifest.get("given"), manifest.get("identity", {}).get("config", {})),
             "versions": manifest.get("versions", {}),
         }
     return list(rows.values())
 
 
-def _common(given: Any, config: Any) -> Any:
+def _deciding(given: Any, config: Any) -> Any:
     """What was given of the settings that decide the result; all settings, where a manifest does not say."""
     if given is None:
         return config
     if not isinstance(given, dict) or not isinstance(config, dict):
         return given
-    return {key: _common(value, config[key]) for key, value in given.items() if key in config}
+    return {
+        key: _deciding(value, config.get(key, value))
+        for key, value in given.items()
+        if key in config or (key in _READ and value is not None)
+    }
 
 
 def _subject(one: Artifact) -> str:

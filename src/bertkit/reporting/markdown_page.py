@@ -1,5 +1,6 @@
 """`report.md` from `report.json`: the same content as the page in GitHub Markdown, without pictures."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -101,7 +102,10 @@ def _commands(report: Report) -> Iterable[str]:
     found = reproduction.commands(report)
     if found:
         yield "**Commands that make each result again, in this order**"
-        yield "\n".join(f"- {markdown(f'{name}: {line}')}" for name, line in found)
+        # As code, so that it can be copied as it is; no text can end a fence that is longer than its own.
+        text = "\n".join(f"# {' '.join(name.split())}\n{line}" for name, line in found)
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+        yield f"{fence}sh\n{text}\n{fence}"
 
 
 def _mistakes(task: Report) -> Iterable[str]:
