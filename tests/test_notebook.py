@@ -1,6 +1,7 @@
 """bertkit from Python: data as lists, tables and files; what comes back is what the stages wrote."""
 
 import json
+import math
 import random
 import subprocess
 import sys
@@ -115,6 +116,17 @@ def test_tags_and_answers(start: Path) -> None:
     found = bertkit.finetune("spans", train=questions, dev=questions, model=start, **SMALL)
     assert found.split == "validation"
     assert len(found.wrong) == round((1 - found.scores["exact_match"]) * len(questions))
+
+
+def test_what_a_frame_has_no_value_for_is_missing_and_counted(tmp_path: Path) -> None:
+    frame = pd.DataFrame(dishes(60, 0)).assign(day=pd.Timestamp("2026-01-01"), stars=pd.array([None] * 60, "Int64"))
+    frame.loc[3, "text"], frame.loc[5, "label"] = math.nan, None
+    options: dict[str, Any] = {"model": "bag", **SMALL, "max_steps": 1}
+    with pytest.raises(DataError, match="the text is missing"):
+        bertkit.finetune("classification", train=frame, **options)
+    bertkit.finetune("classification", train=frame, max_bad_rows=2, out=tmp_path / "out", **options)
+    [task] = (tmp_path / "out" / "task_data").glob("*/task.json")
+    assert json.loads(task.read_text())["dropped"]["train"] == {"empty text": 1, "no label": 1}
 
 
 def test_mistakes_are_told_before_anything_is_trained(start: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """bertkit from Python: a trained folder in one line, and a fine-tuned model with its scores in another."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,6 +153,7 @@ def finetune(
     out: str | Path | None = None,
     source: Mapping[str, Any] | None = None,
     name: str | None = None,
+    max_bad_rows: int = 0,
     **config: Any,
 ) -> Finetuned:
     """Train a model on labelled examples and score it on `test`, else on `dev`, else on a tenth of `train`.
@@ -168,6 +170,7 @@ def finetune(
         out: where data, model and predictions are kept; the same call again finds them there. By default a new
             temporary folder.
         source: what task_data's `source` is to have beside what is found out, such as `{"columns": {"text": "review"}}`.
+        max_bad_rows: how many unusable examples a split may have, dropped and counted by reason.
         config: options of the stage finetune, nested ones as dictionaries: `learning_rate=3e-5, tagging={"head": "crf"}`.
 
     Raises:
@@ -187,7 +190,8 @@ def finetune(
     root = storage.temporary_directory() if out is None else storage.make_directory(Path(out).expanduser())
     given = {"train": train, "validation": dev, "test": test}
     files = {split: _as_file(one, split, root / "given") for split, one in given.items() if one is not None}
-    options = {"source": _source(kind, files, source or {}), **({"name": name} if name else {})}
+    options = {"source": _source(kind, files, source or {}), "max_bad_rows": max_bad_rows}
+    options |= {"name": name} if name else {}
     data = TaskData(_run(task_data, options, root).path)
     trained = Model(_run(train_stage, config, root, data=data, **start).path)
     runtime: dict[str, Any] = {key: config[key] for key in ("device", "num_threads") if key in config}
@@ -272,8 +276,18 @@ def _as_row(one: Any, split: str, number: int) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Numpy's numbers and arrays, which tables hold, as Python's."""
-    return value.tolist() if hasattr(value, "tolist") else value
+    """What tables hold as JSON has it: numpy's numbers and arrays as Python's, a missing value as None, a date as text."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case list() | tuple():
+            return [_plain(one) for one in value]
+        case Mapping():
+            return {str(key): _plain(one) for key, one in value.items()}
+    return None if str(value) in ("nan", "<NA>", "NaT") else str(value)
 
 
 def _is_wrong(line: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:

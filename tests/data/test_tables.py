@@ -112,6 +112,19 @@ class TestCsv:
         with pytest.raises(DataError, match="no column 4: there are 3"):
             rows(file, "csv", columns={"text": 4, "label": 1}, header=False)
 
+    def test_a_row_taken_for_a_header_is_not_lost(self, file):
+        with pytest.raises(DataError, match="its label is '3' like that of line 3") as caught:
+            rows(file, "csv", '3,"Wall St.",fall\n4,Oil,rise\n3,Rates,hold\n', columns={"text": 3, "label": 1})
+        assert (caught.value.where, "header=false" in caught.value.remedy) == (f"{file}:1", True)
+        assert values(rows(file, "csv", "x,a\na,x\n", columns={"text": "a", "label": "x"})) == [("x", "a")]
+        # pandas numbers columns without a name.
+        assert len(rows(file, "csv", ",0,1\n0,fine,1\n1,bad,0\n", columns={"text": 2, "label": 3})) == 2
+
+    def test_without_names_a_first_row_that_is_no_header_is_thought_of(self, file):
+        with pytest.raises(DataError, match="no column 'text'") as caught:
+            rows(file, "csv", "3,Oil,rise\n")
+        assert "header=false" in caught.value.remedy
+
 
 class TestTsv:
     def test_quotes_are_characters(self, file):

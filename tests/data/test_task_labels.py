@@ -70,6 +70,14 @@ def test_several_labels_come_once_and_in_one_order():
     assert read(LabelRule(), ["NA", "007"]) == ("007", "NA")
 
 
+def test_minus_one_is_no_label_where_numbers_have_names():
+    with pytest.raises(UnusableError, match="'-1' is not one of 'yes', 'no'") as caught:
+        read(LabelRule(names=("yes", "no")), -1)
+    assert "-1 says that a row has no label" in caught.value.remedy
+    assert read(LabelRule(names=("-1", "1")), -1) == "-1"
+    assert read(LabelRule(), -1) == "-1"
+
+
 def test_several_labels_in_one_value():
     changed = Counter()
     assert read(SEPARATED, "tea| rain", changed) == ("rain", "tea")

@@ -75,6 +75,12 @@ def test_a_label_that_train_lacks_is_named_with_its_place():
 def test_splits_that_could_only_mislead_are_refused():
     with pytest.raises(DataError, match="two labels or more, it has only 'a'"):
         label_order({"train": examples(("x", "a"), ("y", "a"))}, None)
+    cut_off = {"train": examples(("x", "a"), ("y", "a")), "validation": examples(("z", "b"))}
+    with pytest.raises(DataError, match="only 'a'") as caught:
+        label_order(cut_off, None, carved=True)
+    assert "validation_percentage" in caught.value.remedy
+    with pytest.raises(DataError, match="train has no rows"):
+        label_order({"train": []}, None)
     with pytest.raises(DataError, match="test has no rows"):
         check_splits({"test": []})
     with pytest.raises(DataError, match="all 2 rows of test have the label 'a'"):

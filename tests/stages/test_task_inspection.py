@@ -130,6 +130,9 @@ def test_the_command(reviews, tmp_path):
         ("bad.parquet", b"PAR1 and nothing else", "parquet"),
         ("wide.csv", "text,label\n".encode("utf-16"), "UTF-16"),
         ("no.csv", b"a,b\n1,2\n", "no column 'text'"),
+        ("head.csv", b"text,label\n", r"head\.csv: has no row that can be used, of 0"),
+        ("list.json", b'[\n {"text": "a", "label": "x"}\n]\n', "is a JSON list"),
+        ("spacy.jsonl", b'["Ann", {"entities": [[0, 3, "PER"]]}]\n', "is a JSON list"),
     ],
 )
 def test_files_that_cannot_be_used_say_why(tmp_path, name, content, says):

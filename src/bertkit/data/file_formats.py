@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bertkit import storage
+from bertkit.data.tables.json_lines import ONE_A_LINE
 from bertkit.data.tables.lines import Encoding, Lines, without_line_end
 from bertkit.errors import DataError
 
@@ -79,7 +80,7 @@ def detect_format(path: Path) -> str:
     if not filled:
         raise DataError("is empty", where=str(path))
     if filled[0].lstrip().startswith(("{", "[")):
-        return _json_format(filled[0])
+        return _json_format(filled[0], str(path))
     tokens = [line.split() for line in filled if not line.startswith("#")]
     if len(filled) < len(lines) and all(_TAG.fullmatch(cells[-1]) for cells in tokens if len(cells) > 1):
         return "conll"
@@ -90,8 +91,14 @@ def detect_format(path: Path) -> str:
     )
 
 
-def _json_format(line: str) -> str:
-    """Lines of objects, of texts, tagged tokens or questions, or else one document over many lines."""
+def _json_format(line: str, where: str) -> str:
+    """Lines of objects, of texts, tagged tokens or questions, or else one document over many lines.
+
+    Raises:
+        DataError: it is a list.
+    """
+    if line.lstrip().startswith("["):
+        raise DataError("is a JSON list, or lines of them", where=where, remedy=ONE_A_LINE)
     first = _object(line)
     if first is None or isinstance(first.get("data"), list):
         return "squad"

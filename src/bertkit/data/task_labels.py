@@ -30,6 +30,7 @@ NONE_OF_THEM = "empty label read as none of the labels"
 FLAG = "label: "
 """Before a label's name, the role of the column that says whether a row has it."""
 
+_HUB_NONE = "On the Hub, -1 says that a row has no label. "
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -149,7 +150,7 @@ def _named(label: str, names: Sequence[str] | None) -> str:
     raise UnusableError(
         UNKNOWN_LABEL,
         f"the label {label!r} is not one of {', '.join(map(repr, names))}{did_you_mean(label, names)}",
-        "Correct it, or add it to source.label_names.",
+        f"{_HUB_NONE if label == '-1' else ''}Correct it, or add it to source.label_names.",
     )
 
 

@@ -103,10 +103,14 @@ def label_order(
     """
     trained = {label for example in splits["train"] for label in labels_of(example)}
     several = any(isinstance(example.label, tuple) for example in splits["train"])
+    if not splits["train"]:
+        raise DataError("train has no rows", remedy=SIZE_REMEDY)
     if len(trained) < (1 if several else 2):
         only = f"only {min(trained)!r}" if trained else "none"
         wanted = "a label" if several else "two labels or more"
-        raise DataError(f"train must have {wanted}, it has {only}", remedy=_COLUMN_REMEDY)
+        cut_off = carved and any(set(labels_of(example)) - trained for example in splits["validation"])
+        remedy = _RARE_REMEDY if cut_off else _COLUMN_REMEDY
+        raise DataError(f"train must have {wanted}, it has {only}", remedy=remedy)
     for split, examples in splits.items():
         for example in examples:
             if unseen := [label for label in labels_of(example) if label not in trained]:
@@ -198,8 +202,8 @@ _UNSEEN_REMEDY = (
     "or take these rows out."
 )
 _RARE_REMEDY = (
-    "Every row with this label fell into the part of train that validation_percentage cuts off. "
-    "Add rows that have it, change validation_percentage, or give a validation file."
+    "Every row with a label that train lacks fell into the part of it that validation_percentage cuts off. "
+    "Add such rows, change validation_percentage, or give a validation file."
 )
 _COLUMN_REMEDY = "Check that source.columns.label names the right column."
 SIZE_REMEDY = "Give more rows, another file, or another validation_percentage or max_eval_samples."

@@ -34,7 +34,7 @@ def inspect_file(path: Path, overrides: Mapping[str, Any], *, tokenizer: Path | 
     config = build(TaskDataConfig, Layer({"source": source, "max_bad_rows": _ANY_NUMBER}), name="task_data")
     data = read_task(config)
     items, tally = data.splits["train"], data.tallies["train"]
-    problem = _problem(data)
+    problem = _problem(data, path)
     found["kind"] = kind_of_format(found["format"])
     found |= _of_kind(data)
     found["rows"] = {"read": tally.read, "used": len(items), "bad": tally.bad}
@@ -136,11 +136,11 @@ def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> di
     return {**given, "format": format, "train": str(path), **({"columns": columns} if columns else {})}
 
 
-def _problem(data: "SplitData[Any]") -> dict[str, Any] | None:
+def _problem(data: "SplitData[Any]", path: Path) -> dict[str, Any] | None:
     if not data.splits["train"]:
         what = f"has no row that can be used, of {data.tallies['train'].read:,}"
         if not (errors := data.tallies["train"].errors):
-            return {"what": what, "where": None, "remedy": None}
+            return {"what": what, "where": str(path), "remedy": None}
         return {"what": f"{what}: {errors[0].what}", "where": errors[0].where, "remedy": errors[0].remedy}
     try:
         data.check(carved=False)

@@ -115,6 +115,15 @@ def test_entities_of_annotation_tools_are_tagged_words(tmp_path: Path, label: An
     assert set(none.splits["train"][0].tags) == {"O"}
 
 
+def test_what_the_annotator_did_not_accept_is_left_out_and_counted(tmp_path: Path) -> None:
+    rows = [{"text": "Did Ann go", "label": [[4, 7, "PER"]], "answer": a} for a in ("accept", "reject", "ignore")]
+    rows.append({"text": "Bob too", "label": []})
+    data = load(tmp_path / "a", rows, SPANS)
+    assert [one.text for one in data.splits["train"]] == ["Did Ann go", "Bob too"]
+    assert data.tallies["train"].dropped == {"the annotator did not accept it": 2}
+    assert data.tallies["train"].bad == 0
+
+
 def test_a_part_of_a_word_is_refused_or_taken_whole_and_counted(tmp_path: Path) -> None:
     row = {"text": "Annes house", "label": [[0, 3, "PER"]]}
     with pytest.raises(DataError, match="PER 'Ann' is part of a word of 'Annes'"):

@@ -38,7 +38,7 @@ def read_delimited(
         header: whether the first record names the columns.
 
     Raises:
-        DataError: the file is empty, a column is missing or named twice, or a quote is never closed.
+        DataError: the file is empty, a column is missing or named twice, the header is a row, or a quote is never closed.
     """
     lines = Lines(path, encoding)
     records = _quoted(lines, delimiter) if quoting else _unquoted(lines, delimiter)
@@ -51,11 +51,15 @@ def read_delimited(
     width, where = len(first.fields), lines.where(first.number)
     if names is not None:
         _check_header(names, delimiter, where)
-    places = find_columns(columns, names, width, where=where)
+    places = find_columns(columns, names, width, where=where, by_number=True)
     if not header:
         yield _row(first, width, places, lines)
+    unnamed = [] if names is None else _unnamed(columns, places, names)
     for record in records:
-        yield record if isinstance(record, BadRow) else _row(record, width, places, lines)
+        row = record if isinstance(record, BadRow) else _row(record, width, places, lines)
+        if unnamed and isinstance(row, Row):
+            _refuse_row_as_header(row, {role: first.fields[places[role]] for role in unnamed}, where)
+        yield row
 
 
 def _row(record: _Record, width: int, places: dict[str, int], lines: Lines) -> Row | BadRow:
@@ -76,6 +80,22 @@ def _check_header(names: Sequence[str], delimiter: str, where: str) -> None:
         shown = {"\t": "tabs", ",": "commas", ";": "semicolons"}[other]
         setting = {"\t": "source.format=tsv", ",": "source.format=csv", ";": "source.delimiter=';'"}[other]
         raise DataError(f"the header is one column with {shown} in it", where=where, remedy=f"Set {setting}.")
+
+
+def _unnamed(columns: Columns, places: dict[str, int], names: Sequence[str]) -> list[str]:
+    """The roles whose column is given by number though a header is read; not those that pandas has numbered."""
+    if (filled := [name for name in names if name]) == [str(i) for i in range(len(filled))]:
+        return []
+    return [role for role, place in places.items() if isinstance(columns[role], int) and names[place].strip()]
+
+
+def _refuse_row_as_header(row: Row, header: dict[str, str], where: str) -> None:
+    """A header does not say what a row says: the first row would be lost."""
+    for role, name in header.items():
+        if row.values[role] == name:
+            what = f"was read as the header, and its {role} is {name[:60]!r} like that of line {row.number}"
+            remedy = "Add source.header=false; if it is a header, give the columns by name."
+            raise DataError(what, where=where, remedy=remedy)
 
 
 def _unquoted(lines: Lines, delimiter: str) -> Iterator[_Record | BadRow]:

@@ -34,17 +34,21 @@ class BadRow:
     error: DataError | None = None
 
 
-def find_columns(columns: Columns, header: Sequence[str] | None, width: int, *, where: str) -> dict[str, int]:
-    """Where each role's column stands, from 0.
+def find_columns(
+    columns: Columns, header: Sequence[str] | None, width: int, *, where: str, by_number: bool = False
+) -> dict[str, int]:
+    """Where each role's column stands, from 0; `by_number` tells whether the format has columns without names.
 
     Raises:
         DataError: a column that is not there, or a name that the header has twice.
     """
-    return {role: _place(role, column, header, width, where) for role, column in columns.items()}
+    return {role: _place(role, column, header, width, where, by_number) for role, column in columns.items()}
 
 
-def _place(role: str, column: Column, header: Sequence[str] | None, width: int, where: str) -> int:
-    remedy = f"Say which column it is: source.columns.{role}=NAME, or its number, from 1."
+def _place(role: str, column: Column, header: Sequence[str] | None, width: int, where: str, by_number: bool) -> int:
+    remedy = f"Say which column it is: source.columns.{role}=NAME{', or its number, from 1' if by_number else ''}."
+    if by_number and header is not None:
+        remedy += " If the first row is no header: source.header=false, and columns by number."
     if isinstance(column, int):
         if not 1 <= column <= width:
             raise DataError(f"has no column {column}: there are {width}", where=where, remedy=remedy)

@@ -18,6 +18,11 @@ COUNTS_DIFFER = "tokens and tags differ in number"
 NOT_STRINGS = "tokens or tags are not strings"
 NO_NAME = "a tag's number has no name"
 REPAIRED = "tags read leniently"
+NOT_ACCEPTED = "the annotator did not accept it"
+
+ANSWER = "answer"
+"""The field in which Prodigy says whether the annotator accepted what the row says."""
+_NOT_ACCEPTED = ("reject", "ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,9 @@ def read_sentences(
         tally.read += 1
         if isinstance(row, BadRow):
             drop(tally, row.reason, row.error, max_bad_rows)
+            continue
+        if row.values.get(ANSWER) in _NOT_ACCEPTED:
+            drop(tally, NOT_ACCEPTED, None, max_bad_rows)
             continue
         try:
             if "label" in row.values:

@@ -12,7 +12,7 @@ from bertkit.data.tables.parquet import label_names, read_parquet
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.tagging.conll import read_conll
 from bertkit.data.tagging.schemes import Scheme, read_tags
-from bertkit.data.tagging.sentences import NO_NAME, TaggedSentence, read_sentences, scheme_of
+from bertkit.data.tagging.sentences import ANSWER, NO_NAME, TaggedSentence, read_sentences, scheme_of
 from bertkit.data.task_catalogue import known_set, local_files
 from bertkit.data.task_examples import Tally, count_unlabelled
 from bertkit.data.task_hub import read_hub_set
@@ -118,7 +118,8 @@ def read_files(
         if format == "conll":
             rows = read_conll(path, **columns, comments=comments)
         elif format == "tagged_jsonl":
-            rows = _named(read_json_lines(path, columns=columns), tag_names)
+            optional = (ANSWER,) if "text" in columns else ()
+            rows = _named(read_json_lines(path, columns=columns, optional=optional), tag_names)
         else:
             names = tag_names or (label_names(path, columns["tags"]) if "tags" in columns else None)
             rows = _named(read_parquet(path, columns=columns), names)
