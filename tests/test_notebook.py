@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 import torch
 from transformers import BertConfig, BertForPreTraining
+from typer.testing import CliRunner
 
 import bertkit
 from bertkit.baselines import BASELINES
+from bertkit.cli import app
 from bertkit.config import Layer, build
 from bertkit.errors import ConfigError, DataError, StageError
 from bertkit.models import bert
@@ -143,6 +145,9 @@ def test_mistakes_are_told_before_anything_is_trained(start: Path, tmp_path: Pat
         bertkit.load(tmp_path / "absent")
     with pytest.raises(StageError, match="no head that predicts"):
         bertkit.load(start).predict(["soup"])
+    told = CliRunner().invoke(app, ["predict", str(start), "soup"])
+    assert isinstance(told.exception, StageError)
+    assert "no head that predicts" in str(told.exception)
 
 
 def test_importing_bertkit_loads_nothing_heavy() -> None:

@@ -95,12 +95,6 @@ class LoadedModel:
 
     @cached_property
     def _predictor(self) -> Predictor:
-        if (self.folder / "config.json").is_file() and not (self.folder / "predictor.json").is_file():
-            raise StageError(
-                "is a pretrained model: it has no head that predicts",
-                where=str(self.folder),
-                remedy="Train one with bertkit.finetune(..., model=THIS FOLDER).",
-            )
         return Predictor.load(self.folder, device=self.device, num_threads=self.num_threads)
 
 

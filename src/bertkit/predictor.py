@@ -10,7 +10,7 @@ import numpy as np
 
 from bertkit import storage
 from bertkit.artifacts import Model
-from bertkit.errors import DataError, NumericError
+from bertkit.errors import DataError, NumericError, StageError
 from bertkit.kinds import kind_of
 from bertkit.kinds.base import Kind
 from bertkit.kinds.inputs import in_chunks
@@ -53,6 +53,12 @@ class Predictor:
             StageError: it holds no finished model.
             HostError: there is no such device, or onnxruntime is not installed.
         """
+        if (folder / "config.json").is_file() and not (folder / "predictor.json").is_file():
+            raise StageError(
+                "is a pretrained model: it has no head that predicts",
+                where=str(folder),
+                remedy="Fine-tune one from it: bertkit run pipelines/finetune.yaml, or bertkit.finetune(..., model=FOLDER).",
+            )
         facts = Model.open(folder).read_json("predictor.json")
         kind = kind_of(facts, facts["settings"], where=str(folder))
         threads = processes.pin_threads(num_threads, 1)

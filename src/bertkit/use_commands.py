@@ -200,7 +200,8 @@ def _grouped(texts: list[str], columns: tuple[str, ...]) -> list[Any]:
     """Arguments as a model's inputs: each alone, or as many together as it reads."""
     width = len(columns)
     if len(texts) % width:
-        raise ConfigError(f"the model reads {' and '.join(columns)}; {len(texts)} texts were given")
+        remedy = f"Give them one after the other, or lines of JSON with {' and '.join(columns)}: --file FILE --jsonl."
+        raise ConfigError(f"the model reads {' and '.join(columns)}; {len(texts)} texts were given", remedy=remedy)
     return texts if width == 1 else [texts[i : i + width] for i in range(0, len(texts), width)]
 
 

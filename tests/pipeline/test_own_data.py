@@ -23,10 +23,21 @@ def test_a_file_and_a_folder_make_a_report(made_up: Path, tiny_start: Path, tmp_
     assert report["tasks"]
 
 
+def test_a_baseline_takes_the_start_back(made_up: Path, tmp_path: Path) -> None:
+    source = ["data.source.format=jsonl", f"data.source.train={made_up}/train.jsonl", "model.preset=bag"]
+    with pytest.raises(ConfigError, match=r"inputs\.start=null takes start back"):
+        make_plan(PIPELINE, source, root=tmp_path)
+    plan = make_plan(PIPELINE, [*source, *SMALL, "model.inputs.start=null"], root=tmp_path)
+    [model] = [node for node in plan.nodes if node.name == "model"]
+    assert list(model.inputs) == ["data"]
+
+
 def test_what_is_missing_is_said_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         make_plan(PIPELINE, [], root=tmp_path)
     assert "data.source: is required" in str(caught.value)
+    with pytest.raises(ConfigError, match="encoder: model: no such directory. The input 'start' is a folder"):
+        make_plan(PIPELINE, ["data.source.dataset=sst2"], root=tmp_path)
     with pytest.raises(ConfigError, match="nowhere"):
         source = ["data.source.format=jsonl", f"data.source.train={tmp_path}/rows.jsonl"]
         make_plan(PIPELINE, [*source, "model.inputs.start=nowhere"], root=tmp_path)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from bertkit import artifacts, hub, stages, storage
 from bertkit.artifacts import Artifact
 from bertkit.config import Config, Layer, check, fingerprint, merge, parse_overrides, raise_mistakes
-from bertkit.errors import BertkitError, ConfigError, did_you_mean
+from bertkit.errors import BertkitError, ConfigError, StageError, did_you_mean
 from bertkit.pipeline.spec import Entry, Pipeline, preset_layer, read_pipeline
 from bertkit.stage import Port, Stage
 
@@ -214,7 +214,7 @@ class _Builder:
             }
         except BertkitError as e:
             place = e.where or self._where(name)
-            remedy = f" {e.remedy}" if e.remedy else ""
+            remedy = f". {e.remedy}" if e.remedy else ""
             self.mistakes.append(f"{place}: {name}: {e.what}{remedy}")
 
     def _variants(self, name: str, entry: Entry, stage: Stage) -> list[Variant]:
@@ -256,7 +256,10 @@ class _Builder:
 
     def _results(self, source: str, port: Port, variant: Variant) -> "Iterator[Node | Artifact]":
         if _is_path(source):
-            yield port.artifact.open(hub.folder_of(source))
+            if not (folder := hub.folder_of(source)).is_dir():
+                remedy = f"The input {port.name!r} is a folder: STAGE.inputs.{port.name}=FOLDER."
+                raise StageError("no such directory", where=str(folder), remedy=remedy)
+            yield port.artifact.open(folder)
         elif port.many:
             yield from self.nodes[source].values()
         else:

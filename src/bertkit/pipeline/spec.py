@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bertkit.config import Config, Layer, check, merge, raise_mistakes, read_yaml
 from bertkit.errors import ConfigError, did_you_mean
@@ -19,7 +19,8 @@ class Entry(Config):
     preset: str | None = None
     """A file of `recipes/presets/<stage>/`, without `.yaml`, or a path to a YAML file."""
     inputs: dict[str, str | list[str]] = Field(default_factory=dict)
-    """Input name to the entry that makes it, to several of them, or to a finished directory (a path with a slash)."""
+    """Input name to the entry that makes it, to several of them, or to a finished directory (a path with a slash); null
+    takes one back that the file gives."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Values laid over the preset."""
     seeds: list[int] | None = None
@@ -28,6 +29,13 @@ class Entry(Config):
     """Cut this entry's task data into so many folds, and run all that reads it once for each of them."""
     launch: Literal["in_process", "accelerate"] = "in_process"
     """How to start it: here, or by `accelerate launch` with `accelerate_config.yaml`."""
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _without_those_taken_back(cls, inputs: Any) -> Any:
+        return (
+            {name: given for name, given in inputs.items() if given is not None} if isinstance(inputs, dict) else inputs
+        )
 
 
 class PipelineFile(Config):

@@ -40,7 +40,8 @@ def check_inputs(config: FinetuneConfig, given: set[str]) -> None:
     elif "start" in inputs:
         raise ConfigError(
             f"{backbone} starts from random weights, and `start` is given",
-            remedy="Give tokenizer, for a network over word pieces; nothing, for one over words; or vectors.",
+            remedy="Give tokenizer, for a network over word pieces; nothing, for one over words; or vectors. In a "
+            "pipeline STAGE.inputs.start=null takes start back.",
         )
     elif "tokenizer" in inputs and ("vectors" in inputs or config.model.embeddings.vectors_file is not None):
         raise ConfigError(

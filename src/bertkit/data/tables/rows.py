@@ -47,6 +47,8 @@ def find_columns(
 
 def _place(role: str, column: Column, header: Sequence[str] | None, width: int, where: str, by_number: bool) -> int:
     remedy = f"Say which column it is: source.columns.{role}=NAME{', or its number, from 1' if by_number else ''}."
+    if by_number and role == "label":
+        remedy += " Labels with a column each: source.columns.labels=[NAME, ...]."
     if by_number and header is not None:
         remedy += " If the first row is no header: source.header=false, and columns by number."
     if isinstance(column, int):
