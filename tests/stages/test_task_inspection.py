@@ -94,6 +94,11 @@ def test_tokens_and_cuts_by_a_tokenizer(tmp_path):
     assert found["tokens"] == {"min": 5, "median": 128.5, "p95": pytest.approx(456.25), "max": 514}
     assert found["truncated"] == {"128": 2, "256": 1, "512": 1}
     assert any("over 128 tokens" in line and "2 (50.0%)" in line for line in as_text(found))
+    assert found["unknown_tokens"] == 0
+    strange = write(tmp_path / "zh.tsv", "text\tlabel", "soup 汤\ta", "好 汤\tb")
+    found = inspect_file(strange, {}, tokenizer=tmp_path / "tokenizer")
+    assert found["unknown_tokens"] == 0.75
+    assert any("unknown tokens" in line and "75.0%" in line for line in as_text(found))
 
 
 def test_a_folder_of_task_data(reviews, tmp_path):
@@ -130,6 +135,8 @@ def test_the_command(reviews, tmp_path):
         ("bad.parquet", b"PAR1 and nothing else", "parquet"),
         ("wide.csv", "text,label\n".encode("utf-16"), "UTF-16"),
         ("no.csv", b"a,b\n1,2\n", "no column 'text'"),
+        ("mac.csv", b"text,label\ra,x\rb,y\r", r"mac\.csv:1: the header cannot be read"),
+        ("rows.csv.gz", b"\x1f\x8b", "is compressed"),
         ("head.csv", b"text,label\n", r"head\.csv: has no row that can be used, of 0"),
         ("list.json", b'[\n {"text": "a", "label": "x"}\n]\n', "is a JSON list"),
         ("spacy.jsonl", b'["Ann", {"entities": [[0, 3, "PER"]]}]\n', "is a JSON list"),

@@ -35,6 +35,7 @@ _ENDINGS = {
     ".bioes": "conll",
     ".gz": "conll",
 }
+_TABLES = {".csv", ".tsv", ".json", ".jsonl"}
 _TAG = re.compile(r"O|[BIESMLU]-\S+")
 _LOOKED_AT = 200
 
@@ -69,6 +70,9 @@ def detect_format(path: Path) -> str:
     Raises:
         DataError: it cannot be told, or the file cannot be read.
     """
+    endings = [ending.lower() for ending in path.suffixes]
+    if endings[-1:] == [".gz"] and _TABLES & set(endings):
+        raise DataError("is compressed, which only CoNLL files may be", where=str(path), remedy="Unpack it: gunzip -k FILE.")
     if found := _ENDINGS.get(path.suffix.lower()):
         return found
     with storage.reporting_os_errors(path, "read"), path.open("rb") as file:
@@ -126,7 +130,11 @@ def column_names(path: Path, format: str, *, delimiter: str | None = None, encod
     if format == "jsonl":
         return list(_object(line) or {})
     if format == "csv":
-        return next(csv.reader([line], delimiter=delimiter or ","))
+        try:
+            return next(csv.reader([line], delimiter=delimiter or ","))
+        except csv.Error as e:
+            remedy = "Lines end with a line feed, and carriage returns stand before one or within quotes."
+            raise DataError(f"the header cannot be read: {e}", where=f"{path}:1", remedy=remedy) from None
     return line.split(delimiter or "\t")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _TEXTS = {"classification": ("text", "text_pair"), "tagging": ("text",), "spans": ("question", "context")}
 _KINDS = dict.fromkeys(("conll", "tagged_jsonl", "tagged_parquet"), "tagging")
 _KINDS |= dict.fromkeys(("squad", "span_jsonl", "span_parquet"), "spans")
+_OF_LENGTHS = ("characters", "tokens", "truncated", "unknown_tokens")
 _SHOWN_LABELS = 20
 _SHOWN_ROWS = 10
 _ANY_NUMBER = 2**31
@@ -76,7 +77,7 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
     yield found["path"]
     splits = found.get("splits") or {"": found}
     for name, value in found.items():
-        if name in ("path", "bad_rows", "problem", "splits", "characters", "tokens", "truncated") or value in (
+        if name in ("path", "bad_rows", "problem", "splits", *_OF_LENGTHS) or value in (
             {},
             None,
         ):
@@ -90,6 +91,8 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
                 yield _line(f"{split} {name}".strip(), _shown(lengths[name]))
         for limit, n in lengths.get("truncated", {}).items():
             yield _line(f"{split} over {limit} tokens".strip(), f"{n:,} ({n / count:.1%})")
+        if "unknown_tokens" in lengths:
+            yield _line(f"{split} unknown tokens".strip(), f"{lengths['unknown_tokens']:.1%}")
     for row in found.get("bad_rows", ()):
         yield _line("bad row", f"{row['where']}: {row['what']}")
     if (bad := found.get("rows", {}).get("bad", 0)) > len(found.get("bad_rows", ())):
@@ -192,9 +195,12 @@ def _texts(row: Mapping[str, Any], kind: str) -> tuple[str, ...]:
 
 def _lengths(texts: list[tuple[str, ...]], tokenizer: Path | None) -> dict[str, Any]:
     from bertkit.data.text_profile import profile
+    from bertkit.text.vocabulary import read_vocabulary
     from bertkit.text.wordpiece import load_encode
 
-    return profile(texts, None if tokenizer is None else load_encode(tokenizer))
+    if tokenizer is None:
+        return profile(texts)
+    return profile(texts, load_encode(tokenizer), unknown=read_vocabulary(tokenizer).unk)
 
 
 def _line(name: str, value: str) -> str:
