@@ -72,7 +72,9 @@ def detect_format(path: Path) -> str:
     """
     endings = [ending.lower() for ending in path.suffixes]
     if endings[-1:] == [".gz"] and _TABLES & set(endings):
-        raise DataError("is compressed, which only CoNLL files may be", where=str(path), remedy="Unpack it: gunzip -k FILE.")
+        raise DataError(
+            "is compressed, which only CoNLL files may be", where=str(path), remedy="Unpack it: gunzip -k FILE."
+        )
     if found := _ENDINGS.get(path.suffix.lower()):
         return found
     with storage.reporting_os_errors(path, "read"), path.open("rb") as file:
