@@ -122,6 +122,12 @@ def test_runtime_fields_are_no_part_of_the_identity() -> None:
     assert Outer(learning_rate=2.0).identity() != Outer().identity()
 
 
+@pytest.mark.parametrize("sign", [",", "|", ";", "\t", "#", ":", "*"])
+def test_a_single_sign_is_itself(sign: str) -> None:
+    assert parse_overrides([f"source.delimiter={sign}"]).data == {"source": {"delimiter": sign}}
+    assert parse_overrides(["source.delimiter=~"]).data == {"source": {"delimiter": None}}
+
+
 @pytest.mark.parametrize("item", ["x", "=1", "a..b=1", "a=1 b"])
 def test_malformed_overrides_are_refused(item: str) -> None:
     if item == "a=1 b":

@@ -122,7 +122,10 @@ def read_yaml(path: Path) -> Layer:
 
 
 def parse_overrides(items: Iterable[str]) -> Layer:
-    """`key.path=value` arguments as one layer; values are YAML, so `[1, 2]`, `null` and `1e-4` mean what they say."""
+    """`key.path=value` arguments as one layer; values are YAML, so `[1, 2]`, `null` and `1e-4` mean what they say.
+
+    A single sign, as a separator is one, is itself (but `~` is null): YAML reads `,` and `|` as part of something larger.
+    """
     layer = Layer({})
     for item in items:
         key, equals, text = item.removeprefix("--").partition("=")
@@ -130,7 +133,8 @@ def parse_overrides(items: Iterable[str]) -> Layer:
         if not equals or not all(path):
             raise ConfigError(f"{item!r} is not an override", remedy="Write key.path=value, for example seed=7.")
         where = f"override {item!r}"
-        value, _ = _parse(text, where)
+        is_sign = len(text) == 1 and not text.isalnum() and text != "~"
+        value = text if is_sign else _parse(text, where)[0]
         _set(layer, path, value, where)
     return layer
 
