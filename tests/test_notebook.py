@@ -164,3 +164,16 @@ def test_baselines_are_those_of_their_presets() -> None:
     for name, values in BASELINES.items():
         preset = preset_layer(Path(__file__).resolve().parents[1], "finetune", name)
         assert build(FinetuneConfig, Layer(values), name=name) == build(FinetuneConfig, preset, name=name), name
+
+
+def test_a_vocabulary_of_another_language_is_told_before_the_training_and_with_the_scores(
+    start: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [(text, label) for i in range(20) for text, label in ((f"好 吃 {i}", "good"), (f"难 吃 {i}", "bad"))]
+    result = bertkit.finetune("classification", train=rows, dev=rows, model=start, **{**SMALL, "max_steps": 1})
+    assert "60 % of the training tokens are unknown" in caplog.text
+    assert result.metrics["unknown_tokens"] == 0.6
+    assert any("60% of all tokens are unknown" in note for note in result.metrics["notes"])
+    caplog.clear()
+    told = bertkit.finetune("classification", train=dishes(40, 0), model=start, **{**SMALL, "max_steps": 1})
+    assert (told.metrics["unknown_tokens"], "unknown" in caplog.text) == (0.0, False)

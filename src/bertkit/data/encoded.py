@@ -83,6 +83,11 @@ class EncodedRows(ABC):
             if number % world_size == rank:
                 yield micro_batch
 
+    def share_of(self, token: int) -> float:
+        """The share that a token id has of all tokens, special ones counted in."""
+        found = sum(int((arrays["input_ids"] == token).sum()) for _, arrays in self.in_length_order(64))
+        return found / max(1, int(self.lengths.sum()))
+
     def in_length_order(self, rows: int) -> Iterator[tuple[Ints, Arrays]]:
         """Every row once, in micro-batches of like lengths, with their numbers."""
         order = np.argsort(-self.lengths, kind="stable")

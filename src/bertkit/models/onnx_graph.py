@@ -78,7 +78,8 @@ def export_graph(objective: TaskObjective, batch: Batch) -> bytes:
     shapes = tuple({i: sizes[one] for i, one in enumerate(objective.graph_inputs[name])} for name in given)
     module = _Logits(objective).eval()
     outputs = list(objective.logits(given))
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for chatty in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program: Any = torch.onnx.export(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from bertkit.kinds.base import Kind
 
 
+_MANY_UNKNOWN = 0.1
+
+
 class EvaluateConfig(Config):
     """What to score."""
 
@@ -42,12 +45,14 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
     split = _choose_split(config, data)
     rows = data.rows(split)
     started = time.monotonic()
-    predictions, counts = _predict(config, kind, model, rows)
+    predictions, counts, unknown = _predict(config, kind, model, rows)
     seconds = time.monotonic() - started
     storage.write_json_lines(out / "predictions.jsonl", iter(predictions))
     notes = []
     if split == "validation":
         notes.append("Scored on the validation split, which also chose the weights: expect a little less on new text.")
+    if unknown > _MANY_UNKNOWN:
+        notes.append(f"{unknown:.0%} of all tokens are unknown to the model's vocabulary: it cannot tell them apart.")
     storage.write_json(
         out / "metrics.json",
         {
@@ -64,6 +69,7 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
             "train_seconds": predictor["train_seconds"],
             "predict_seconds": round(seconds, 3),
             **counts,
+            "unknown_tokens": round(unknown, 4),
             "data": data.fingerprint,
             **({"fold": task["fold"]} if "fold" in task else {}),
             "notes": notes + kind.notes(counts, len(rows)),
@@ -102,8 +108,9 @@ def _choose_split(config: EvaluateConfig, data: TaskData) -> str:
 
 def _predict(
     config: EvaluateConfig, kind: "Kind", model: Model, rows: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """The predictions, and what encoding did to the rows."""
+) -> tuple[list[dict[str, Any]], dict[str, int], float]:
+    """The predictions, what encoding did to the rows, and the share of tokens that are unknown."""
+    from bertkit.text.vocabulary import read_vocabulary
     from bertkit.training import processes
     from bertkit.training.prediction import predict_outputs
 
@@ -112,4 +119,5 @@ def _predict(
     objective = kind.load_objective(model.path).to(device)
     encoded = kind.encode(model.path, rows)
     outputs = predict_outputs(objective, encoded, batch_size=config.eval_batch_size, device=device)
-    return kind.predictions(outputs, encoded, rows), kind.counts(encoded)
+    unknown = encoded.share_of(read_vocabulary(model.path).unk)
+    return kind.predictions(outputs, encoded, rows), kind.counts(encoded), unknown

@@ -1,5 +1,6 @@
 """Stage `finetune`: train a model on a task, with early stopping and the best weights restored."""
 
+import logging
 import math
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from bertkit.data.encoded import EncodedRows
     from bertkit.kinds.base import Kind
     from bertkit.training.prediction import Outputs
+
+log = logging.getLogger(__name__)
+
+_MANY_UNKNOWN = 0.1
 
 
 def _input_files(config: FinetuneConfig) -> list[Path]:
@@ -70,6 +75,8 @@ def finetune(
         summarise=kind.summarise,
         make_recipe=partial(make_recipe, learning_rate=config.learning_rate, seed=config.seed, **config.tricks()),
     )
+    if session.is_main:
+        _warn_of_unknown(begin.folder, train)
     metric = task["primary"] if config.metric_for_best_model == "primary" else config.metric_for_best_model
     best, tuned = BestWeights(metric, config.early_stopping_patience, min_delta=config.early_stopping_threshold), {}
     if session.saved is not None:
@@ -131,6 +138,15 @@ def finetune(
         storage.write_json(out / "predictor.json", predictor)
     session.finish(begin.folder, facts, weights=best.weights)
     return Model(out)
+
+
+def _warn_of_unknown(folder: Path, train: "EncodedRows") -> None:
+    """Say before the training what would spoil it: a vocabulary of another language or script."""
+    from bertkit.text.vocabulary import read_vocabulary
+
+    if (share := train.share_of(read_vocabulary(folder).unk)) > _MANY_UNKNOWN:
+        what = "%.0f %% of the training tokens are unknown to the vocabulary of %s: is it one for these texts?"
+        log.warning(what, 100 * share, folder)
 
 
 def _augmented(
