@@ -164,7 +164,7 @@ def _known_vectors(config: FinetuneConfig, vectors: WordVectors | None, words: l
         raise ConfigError(
             f"model.embeddings.size is {embeddings.size}, the vectors have {width} numbers",
             where=where,
-            remedy="Leave the size out.",
+            remedy="Set model.embeddings.size=null: the vectors say it.",
         )
     return known
 
