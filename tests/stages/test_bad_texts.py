@@ -62,7 +62,7 @@ def test_strange_labels_are_labels(tmp_path, label):
 
 def test_an_empty_file_and_a_split_without_rows_are_refused(tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n\n")
-    with pytest.raises(DataError, match="it has none"):
+    with pytest.raises(DataError, match="train has no rows"):
         read(tmp_path / "empty.jsonl")
     with pytest.raises(DataError, match="test has no rows"):
         read(jsonl(tmp_path / "a.jsonl", *rows()), test=tmp_path / "empty.jsonl")
