@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertkit.errors import DataError
-from bertkit.text.vector_files import read_vectors
+from bertkit.text.vector_files import Vectors, read_vectors, write_vectors
 
 WORDS = ["film", "北京", "a", "3.5"]
 VALUES = np.array([[1.5, -2.25, 3], [0.5, 0, 1e-3], [7, 8, 9], [-1, 2, -3]], dtype=np.float32)
@@ -66,12 +66,35 @@ def test_what_is_written_is_read(
     np.testing.assert_array_equal(found.values, values)
 
 
-def test_a_word_of_glove_may_hold_spaces_and_of_two_the_first_counts(tmp_path: Path) -> None:
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), min_size=1, max_size=4, unique=True),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_word_without_a_space_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str], to_binary: bool
+) -> None:
+    values = np.random.default_rng(len(words)).standard_normal((len(words), 3)).astype(np.float32)
+    path = tmp_path_factory.mktemp("v") / "v"
+    if any(not word or set(word) & set(" \t\n\v\f\r") for word in words):
+        with pytest.raises(DataError, match="cannot stand in a word2vec file"):
+            write_vectors(path, Vectors(words, values), binary=to_binary)
+        return
+    write_vectors(path, Vectors(words, values), binary=to_binary)
+    found = read_vectors(path)
+    assert found.words == words
+    np.testing.assert_array_equal(found.values, values)
+
+
+def test_a_word_of_glove_may_hold_spaces_and_of_two_the_first_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "glove.txt"
     path.write_text("the 1 2\n. . . 3 4\nthe 5 6\n")
     found = read_vectors(path)
     assert found.words == ["the", ". . ."]
     assert found.values.tolist() == [[1, 2], [3, 4]]
+    assert "1 words stand there again" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -81,7 +104,16 @@ def test_a_word_of_glove_may_hold_spaces_and_of_two_the_first_counts(tmp_path: P
         (b"a 1 2\nb 1 x\n", r"v:2: is not a word and 2 numbers"),
         (b"a 1 2\nb nan 1\n", r"v:2: has a number that is not finite, of the word 'b'"),
         (b"a 1 2\n\xff 3 1\n", r"v:2: has a word that is not UTF-8"),
+        (b"a 1 2\n  3 1\n", r"v:2: has an empty word"),
+        (b"", r"v.* holds no vectors"),
+        (b"0 2\n", r"v.* holds no vectors"),
+        (b"1 0\na\n", r"v:1: promises vectors of 0 numbers"),
+        (b"3 2\na 1 2\nb 1 1\n", r"holds 2 words, and its header promises 3"),
+        (b"1 2\na 1 2\na 1 1\n", r"holds 2 words, and its header promises 1"),
+        (b"2 99999999999999999999\na 1 2\n", r"v:1: promises vectors of 9999"),
         (binary(WORDS, VALUES, line_ends=False)[:-5], r"word 4: ends here, and its header promises 4 words"),
+        (binary(WORDS, VALUES, line_ends=True) + b"b", r"goes on after the 4 words that its header promises"),
+        (binary(["", *WORDS[1:]], VALUES, line_ends=True), r"word 1: has an empty word"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(content: bytes, message: str, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Word vectors of others: word2vec's text and binary files, and GloVe's text files, which have no header."""
 
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import whitespace
 from typing import BinaryIO
 
 import numpy as np
@@ -11,7 +13,10 @@ from numpy.typing import NDArray
 from bertkit import storage
 from bertkit.errors import DataError
 
+log = logging.getLogger(__name__)
+
 Floats = NDArray[np.float32]
+_WIDEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
     in gensim.
 
     Raises:
-        DataError: there is no such file, or a line does not hold a word and as many numbers as the others.
+        DataError: there is no such file, it holds no vectors, a line does not hold a word and as many numbers as the
+            others, or there are more or fewer words than the header promises.
     """
     try:
         with path.open("rb") as file:
@@ -37,10 +43,13 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
             found = _header(header)
             if found is None:
                 file.seek(0)
-                return _collect(_lines(file, path, len(header.split()) - 1, 1), wanted)
+                return _collect(_lines(file, path, len(header.split()) - 1, 1), path, wanted)
             count, width = found
-            entries = _binary(file, path, count, width) if _is_binary(file, width) else _lines(file, path, width, 2)
-            return _collect(entries, wanted)
+            if not 1 <= width <= _WIDEST:
+                raise DataError(f"promises vectors of {width} numbers", where=f"{path}:1")
+            if _is_binary(file, width):
+                return _collect(_binary(file, path, count, width), path, wanted)
+            return _collect(_lines(file, path, width, 2), path, wanted, promised=count)
     except OSError as e:
         raise DataError(e.strerror or str(e), where=str(path)) from None
 
@@ -49,9 +58,10 @@ def write_vectors(path: Path, vectors: Vectors, *, binary: bool) -> None:
     """Write word2vec's text or binary file, which gensim reads, float for float.
 
     Raises:
-        DataError: a word is empty or holds white space, which the formats cannot say.
+        DataError: a word is empty or holds ASCII white space, which the formats cannot say.
     """
-    if bad := next((word for word in vectors.words if not word or any(map(str.isspace, word))), None):
+    bad = next((word for word in vectors.words if not word or any(letter in whitespace for letter in word)), None)
+    if bad is not None:
         raise DataError(f"the word {bad!r} cannot stand in a word2vec file", where=str(path))
     with storage.atomic_file(path) as file:
         file.write(f"{len(vectors.words)} {vectors.values.shape[1]}\n".encode())
@@ -59,7 +69,7 @@ def write_vectors(path: Path, vectors: Vectors, *, binary: bool) -> None:
             if binary:
                 file.write(word.encode() + b" " + values.astype("<f4").tobytes())
             else:
-                file.write(f"{word} {' '.join(map(str, values.tolist()))}\n".encode())
+                file.write(f"{word} {' '.join(map(str, values))}\n".encode())
 
 
 def _header(line: bytes) -> tuple[int, int] | None:
@@ -103,23 +113,39 @@ def _binary(file: BinaryIO, path: Path, count: int, width: int) -> Iterator[tupl
         if len(content) != 4 * width:
             raise DataError(f"ends here, and its header promises {count} words", where=where)
         yield _checked(bytes(word), np.frombuffer(content, dtype="<f4").astype(np.float32), where)
+    if file.read(2).strip():
+        raise DataError(f"goes on after the {count} words that its header promises", where=str(path))
 
 
 def _checked(word: bytes, values: Floats, where: str) -> tuple[str, Floats]:
     try:
         text = word.decode()
     except UnicodeDecodeError:
-        raise DataError(f"has a word that is not UTF-8: {word[:40]!r}", where=where) from None
+        # Google's tool cuts long words anywhere.
+        remedy = 'gensim can write it anew: load_word2vec_format(..., unicode_errors="replace"), save_word2vec_format.'
+        raise DataError(f"has a word that is not UTF-8: {word[:40]!r}", where=where, remedy=remedy) from None
+    if not text.strip(whitespace):
+        raise DataError("has an empty word", where=where)
     if not np.isfinite(values).all():
         raise DataError(f"has a number that is not finite, of the word {text!r}", where=where)
     return text, values
 
 
-def _collect(entries: Iterator[tuple[str, Floats]], wanted: Collection[str] | None) -> Vectors:
+def _collect(
+    entries: Iterator[tuple[str, Floats]], path: Path, wanted: Collection[str] | None, *, promised: int | None = None
+) -> Vectors:
     found: dict[str, Floats] = {}
-    width = 0
+    width = count = repeated = 0
     for word, values in entries:
-        width = len(values)
-        if (wanted is None or word in wanted) and word not in found:
+        count, width = count + 1, len(values)
+        if word in found:
+            repeated += 1
+        elif wanted is None or word in wanted:
             found[word] = values
+    if not count:
+        raise DataError("holds no vectors", where=str(path))
+    if promised not in (None, count):
+        raise DataError(f"holds {count} words, and its header promises {promised}", where=str(path))
+    if repeated:
+        log.warning("%s: %d words stand there again, and the first of each counts", path, repeated)
     return Vectors(list(found), np.stack(list(found.values())) if found else np.zeros((0, width), np.float32))
