@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from bertkit import artifacts, storage
 from bertkit.artifacts import Metrics, WordVectors
 from bertkit.config import build, parse_overrides
-from bertkit.errors import DataError
+from bertkit.errors import ConfigError, DataError
 from bertkit.evaluation.word_vectors import Lexicon, predict_analogies
 from bertkit.reporting import markdown_page, page
 from bertkit.reporting.collect import collect
@@ -81,6 +81,17 @@ def test_scores_coverage_bands_and_a_report(vectors: WordVectors, tmp_path: Path
     assert json.dumps(report)
 
 
+def test_spaces_around_words_are_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "set.txt").write_text("king \tqueen\t 8\n", encoding="utf-8")
+    (pair,) = read_pairs(tmp_path / "set.txt")
+    assert (pair.first, pair.second, pair.score) == ("king", "queen", 8)
+
+
+def test_sets_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two are called 'set'"):
+        build(EvaluateVectorsConfig, parse_overrides(["files=['a/set.txt', 'b/set.tsv']"]))
+
+
 def test_report_of_analogies_alone(vectors: WordVectors, tmp_path: Path) -> None:
     (tmp_path / "analogies.txt").write_text(ANALOGIES, encoding="utf-8")
     made = scored(vectors, tmp_path / "out", f"files=['{tmp_path}/analogies.txt']")
@@ -100,6 +111,8 @@ def test_bad_files_are_named_by_line(tmp_path: Path) -> None:
     for text, read, message in (
         ("a\tb\t1\na b 1\n", read_pairs, r"set.txt:2: is not two words"),
         ("a\tb\tmuch\n", read_pairs, r"set.txt:1: has no number"),
+        ("a\tb\tnan\n", read_pairs, r"set.txt:1: has no number"),
+        ("a\t \t1\n", read_pairs, r"set.txt:1: is not two words"),
         ("# only\n", read_pairs, r"holds no pairs"),
         (": s\na b c\n", read_analogies, r"set.txt:2: has 3 words"),
     ):

@@ -16,7 +16,7 @@ from bertkit.evaluation.predictions import number_or_none
 from bertkit.text.word_sets import Analogy, Pair, holds_analogies, read_analogies, read_pairs
 
 Floats = NDArray[np.float32]
-_BLOCK = 256
+_BLOCK = 1 << 24  # so many cosines at once
 
 
 class Lexicon:
@@ -68,8 +68,9 @@ def predict_analogies(
         rows.append(row)
         if len(places) == 4:
             known.append((row, places))
-    for start in range(0, len(known), _BLOCK):
-        block = known[start : start + _BLOCK]
+    step = max(1, _BLOCK // max(len(units), 1))
+    for start in range(0, len(known), step):
+        block = known[start : start + step]
         a, b, c, d = np.array([places for _, places in block]).T
         wanted = units[b] - units[a] + units[c]
         cosines = wanted @ units.T

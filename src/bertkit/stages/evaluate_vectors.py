@@ -1,9 +1,9 @@
 """Stage `evaluate_vectors`: word vectors against people's scores of likeness and against analogies."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bertkit import storage
 from bertkit.artifacts import Metrics, WordVectors
@@ -25,6 +25,13 @@ class EvaluateVectorsConfig(Config):
     """Resamples behind the 95 % intervals."""
     name: Annotated[str, Field(min_length=1)] = "word2vec"
     """What the vectors are called in a report."""
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        stems = [path.stem for path in self.files]
+        if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+            raise ValueError(f"scores are named after files, and two are called {twice[0]!r}")
+        return self
 
 
 @stage("evaluate_vectors", version=1, input_files=lambda config: config.files)

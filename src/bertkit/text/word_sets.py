@@ -1,5 +1,6 @@
 """Test sets of word vectors: word pairs with human scores, and analogies."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +40,12 @@ def read_pairs(path: Path) -> list[Pair]:
     for number, line in _lines(path):
         if line.startswith("#"):
             continue
-        where, fields = f"{path}:{number}", line.split("\t")
-        if len(fields) < 3:
+        where, fields = f"{path}:{number}", [field.strip() for field in line.split("\t")]
+        if len(fields) < 3 or not all(fields[:2]):
             raise DataError(f"is not two words and a number with tabs between them: {line[:80]!r}", where=where)
-        try:
-            score = float(fields[2])
-        except ValueError:
-            raise DataError(f"has no number in its third column: {fields[2][:40]!r}", where=where) from None
+        score = _number(fields[2])
+        if score is None:
+            raise DataError(f"has no number in its third column: {fields[2][:40]!r}", where=where)
         pairs.append(Pair(f"{path.name}:{number}", fields[0], fields[1], score))
     if not pairs:
         raise DataError("holds no pairs of words", where=str(path))
@@ -76,6 +76,14 @@ def holds_analogies(path: Path) -> bool:
     """Whether the first line is a heading, as files of analogies have it."""
     _, line = next(_lines(path), (0, ""))
     return line.startswith(":")
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
