@@ -25,7 +25,7 @@ from bertkit.evaluation import word_vectors
 from bertkit.text.word_level import splitter, word_tokenizer
 from bertkit.training.word2vec import Options, train
 
-SETS = ("wordsim353.tsv", "simlex999.txt", "EN-MEN-TR-3k.txt", "questions-words.txt")
+SETS = ("wordsim353.tsv", "simlex999.txt", "EN-MEN-TR-3k.txt", "EN-RW-STANFORD.txt", "questions-words.txt")
 
 
 def main() -> int:

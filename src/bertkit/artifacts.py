@@ -1,7 +1,7 @@
 """The typed directories that flow between stages, and the manifest that says one is whole."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -218,11 +218,20 @@ class WordVectors(Artifact):
 
     files = ("vectors.safetensors", "words.txt")
 
+    def write(self, words: Sequence[str], vectors: Any, counts: Any = None) -> None:
+        """Write words, their vectors as an array (words, width) and, where known, how often each stands in the corpus."""
+        from safetensors.numpy import save
+
+        arrays = {"vectors": vectors} if counts is None else {"vectors": vectors, "counts": counts}
+        storage.write_bytes(self.path / "vectors.safetensors", save(arrays))
+        storage.write_text(self.path / "words.txt", "\n".join(words) + "\n")
+
     def read(self) -> tuple[list[str], Any]:
         """The words, and their vectors as an array (words, width)."""
         from safetensors.numpy import load_file
 
-        words = (self.path / "words.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        # As bytes: `read_text` takes a lone \r, which a word of others may hold, for the end of a line.
+        words = (self.path / "words.txt").read_bytes().decode().removesuffix("\n").split("\n")
         return words, load_file(self.path / "vectors.safetensors")["vectors"]
 
     def read_counts(self) -> Any:

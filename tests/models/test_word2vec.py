@@ -1,7 +1,10 @@
 """word2vec's tables are optimal, its draws follow their laws, and each mode's updates are those of a plain computation."""
 
 import heapq
+import tracemalloc
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise, repeat
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,9 @@ from numpy.typing import NDArray
 
 from bertkit.data import keyed
 from bertkit.data.word_stream import WordStream, encode, open_stream, write_stream
+from bertkit.errors import DataError
 from bertkit.models import word2vec
+from bertkit.training import word2vec as training
 from bertkit.training.word2vec import Options, Word2Vec
 
 kernels = pytest.importorskip("bertkit.models.word2vec_kernels", reason="numba is not installed")
@@ -32,9 +37,13 @@ def test_no_tree_has_shorter_ways_than_huffmans(counts: NDArray[np.int64]) -> No
         heapq.heappush(heap, both)
     assert (lengths * counts).sum() == shortest
     assert (0.5**lengths).sum() == 1, "a full tree: no code begins another"
-    codes = {tuple(tree.turns[a:b]) for a, b in zip(tree.ends, tree.ends[1:], strict=False)}
+    codes = {tuple(tree.turns[a:b]) for a, b in pairwise(tree.ends)}
     assert len(codes) == len(counts)
-    assert {tree.nodes[start] for start in tree.ends[:-1]} == {len(counts) - 2}, "every way begins at the root"
+    passed = {
+        (tuple(tree.turns[a : a + k]), int(tree.nodes[a + k])) for a, b in pairwise(tree.ends) for k in range(b - a)
+    }
+    assert len(passed) == len({turns for turns, _ in passed}) == len({node for _, node in passed}) == len(counts) - 1
+    assert ((), len(counts) - 2) in passed, "every way begins at the root, and the same turns lead to the same node"
 
 
 @given(falling)
@@ -146,19 +155,63 @@ def plain(stream: WordStream, o: Options) -> tuple[NDArray[np.float64], NDArray[
     return inputs, outputs
 
 
-@pytest.mark.parametrize("mode", ["sg_ns", "cbow_ns", "sg_hs", "cbow_hs"])
-def test_each_mode_is_the_plain_computation(mode: str, tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    stream, o = made_stream(tmp_path, TEXT), options(mode)
+def check_against_plain(stream: WordStream, o: Options) -> Word2Vec:
     model = Word2Vec(stream, o)
     with ThreadPoolExecutor(1) as pool:
         while model.step < model.max_steps:
             model.run_step(pool)
     inputs, outputs = plain(stream, o)
-    assert np.abs(inputs).max() > 0.5, "something was learnt"
     np.testing.assert_allclose(model.vectors, inputs, rtol=2e-4, atol=2e-5)
     np.testing.assert_allclose(model.outputs, outputs[: len(model.outputs)], rtol=2e-4, atol=2e-5)
+    return model
+
+
+MODES = ["sg_ns", "cbow_ns", "sg_hs", "cbow_hs"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_mode_is_the_plain_computation(mode: str, tmp_path: Path) -> None:
+    model = check_against_plain(made_stream(tmp_path, TEXT), options(mode))
+    assert np.abs(model.vectors).max() > 0.5, "something was learnt"
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=5), max_size=6),
+    st.sampled_from(MODES),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+@settings(max_examples=30, deadline=None)
+def test_so_it_is_of_two_words_and_a_window_of_one(
+    tmp_path_factory: pytest.TempPathFactory, sentences: list[list[str]], mode: str, window: int, size: int
+) -> None:
+    stream = made_stream(tmp_path_factory.mktemp("odd"), [["a", "b"], *sentences])
+    check_against_plain(stream, options(mode, window=window, size=size, sample=0, epochs=1))
+
+
+def test_first_vectors_are_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = training._small_random(7, 3, 1)
+    monkeypatch.setattr(training, "BLOCK", 4)
+    np.testing.assert_array_equal(training._small_random(7, 3, 1), whole)
+    assert np.abs(whole).max() <= 1 / 3
+
+
+def test_of_a_long_sentence_nothing_is_lost(tmp_path: Path) -> None:
+    stream = made_stream(tmp_path, [["a", "b", "c"] * 8000, ["a"]])
+    assert stream.ends.tolist() == [10_000, 20_000, 24_000, 24_001]
+    assert stream.ids.tolist() == [*[0, 1, 2] * 8000, 0]
+
+
+def test_memory_does_not_follow_the_text(tmp_path: Path) -> None:
+    part = encode(["a b c"] * 5000, str.split)
+    tracemalloc.start()
+    write_stream(tmp_path / "stream", repeat(part, 300), min_count=1, max_size=100)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    stream = open_stream(tmp_path / "stream")
+    assert stream is not None
+    assert stream.counts.tolist() == [1_500_000] * 3
+    assert most < 3_000_000, "the lengths of the sentences alone are 12 million bytes"
 
 
 @given(
@@ -170,8 +223,6 @@ def test_each_mode_is_the_plain_computation(mode: str, tmp_path: Path) -> None:
 def test_a_stream_is_the_text_without_its_rare_words(
     tmp_path_factory: pytest.TempPathFactory, sentences: list[list[str]], min_count: int, parts: int
 ) -> None:
-    from bertkit.errors import DataError
-
     counts = Counter(word for sentence in sentences for word in sentence)
     frequent = {word for word, count in counts.items() if count >= min_count}
     folder = tmp_path_factory.mktemp("text") / "stream"
@@ -179,8 +230,9 @@ def test_a_stream_is_the_text_without_its_rare_words(
     encoded = [
         encode((" ".join(s) for s in sentences[i : i + size]), str.split) for i in range(0, len(sentences), size)
     ]
-    if len(frequent) < 2:
-        with pytest.raises(DataError, match="word2vec needs two"):
+    together = any(sum(word in frequent for word in sentence) > 1 for sentence in sentences)
+    if len(frequent) < 2 or not together:
+        with pytest.raises(DataError, match="word2vec needs two" if len(frequent) < 2 else "no word has a neighbour"):
             write_stream(folder, encoded, min_count=min_count, max_size=100)
         assert open_stream(folder) is None
         return

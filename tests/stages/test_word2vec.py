@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from bertkit import storage
 from bertkit.artifacts import Corpus, WordVectors
 from bertkit.config import build, parse_overrides
-from bertkit.errors import DataError, NumericError, TerminatedError
+from bertkit.errors import DataError, HostError, NumericError, TerminatedError
 from bertkit.stages.corpus import CorpusConfig, corpus
 from bertkit.stages.word2vec import Word2VecConfig, word2vec
 from bertkit.training import word2vec as training
@@ -136,6 +137,34 @@ def test_what_cannot_be_learnt_is_said(text: Corpus, tmp_path: Path) -> None:
         learn(text, tmp_path / "few", "min_count=100000")
     with pytest.raises(NumericError, match="not finite after step"):
         learn(text, tmp_path / "wild", "learning_rate=1e30", "num_train_epochs=5")
+
+
+def test_a_missing_compiler_is_missed_before_the_text_is_read(
+    text: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numba
+
+    def reading(self: Corpus, split: str) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Corpus, "row_groups", reading)
+    monkeypatch.delitem(sys.modules, "bertkit.models.word2vec_kernels", raising=False)
+    # As where neither the package nor the home directory can be written to.
+    monkeypatch.setattr(numba.config, "CACHE_LOCATOR_CLASSES", "_IPythonCacheLocator")
+    with pytest.raises(HostError, match="cannot keep what it compiles"):
+        learn(text, tmp_path / "kept")
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(HostError, match="numba is not installed"):
+        learn(text, tmp_path / "none")
+
+
+def test_a_text_of_single_words_teaches_nothing(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("\n".join(["Apple.", "Pear."] * 20), encoding="utf-8")
+    overrides = ["source.format=text", f"source.files={tmp_path}/words.txt", "num_workers=0"]
+    config = build(CorpusConfig, parse_overrides(overrides))
+    made: Any = corpus.run(config, {}, tmp_path / "corpus", corpus.identity(config, {}, storage.Digests()))
+    with pytest.raises(DataError, match="no word has a neighbour"):
+        learn(made, tmp_path / "out")
 
 
 def test_chinese_is_read_by_words_or_characters(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from bertkit import storage
 from bertkit.errors import DataError
 from bertkit.text.word_level import frequent
 
-_BLOCK = 1 << 22
+_LONGEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,17 @@ class EncodedWords:
 
 
 def encode(sentences: Iterable[str], split: Callable[[str], Sequence[str]]) -> EncodedWords:
-    """Split sentences into words and number these in the order they come."""
+    """Split sentences into words and number these in the order they come.
+
+    A sentence of more than 10,000 words becomes several, for a thread holds one whole; gensim drops what is over.
+    """
     numbers: dict[str, int] = {}
     ids: list[int] = []
     lengths: list[int] = []
     for sentence in sentences:
         words = split(sentence)
         ids += [numbers.setdefault(word, len(numbers)) for word in words]
-        lengths.append(len(words))
+        lengths += [min(_LONGEST, len(words) - start) for start in range(0, len(words), _LONGEST)]
     return EncodedWords(list(numbers), np.array(ids, np.int32), np.array(lengths, np.int64))
 
 
@@ -52,10 +55,10 @@ def write_stream(folder: Path, parts: Iterable[EncodedWords], *, min_count: int,
     """Number the frequent words of a text, and write it as their numbers; the others leave no gap.
 
     Raises:
-        DataError: fewer than two words are frequent enough.
+        DataError: fewer than two words are frequent enough, or no sentence has two of them.
     """
     with storage.atomic_directory(folder) as new:
-        numbers, counts = _write_all(new, parts)
+        numbers, counts, sizes = _write_all(new, parts)
         words = frequent(counts, min_count=min_count, max_size=max_size)
         if len(words) < 2:
             raise DataError(
@@ -64,7 +67,12 @@ def write_stream(folder: Path, parts: Iterable[EncodedWords], *, min_count: int,
             )
         place = np.full(len(numbers), -1, np.int32)
         place[[numbers[word] for word in words]] = np.arange(len(words), dtype=np.int32)
-        kept = _write_kept(new, place)
+        kept, longest = _write_kept(new, place, sizes)
+        if longest < 2:
+            raise DataError(
+                f"has no sentence with two words that occur {min_count} times or more: no word has a neighbour",
+                remedy="Give text in sentences, or lower min_count.",
+            )
         storage.remove_tree(new / "all.bin")
         storage.remove_tree(new / "lengths.bin")
         facts = {
@@ -90,10 +98,12 @@ def open_stream(folder: Path) -> WordStream | None:
     return WordStream(content["words"], np.array(content["counts"], np.int64), ids, ends, content["facts"])
 
 
-def _write_all(folder: Path, parts: Iterable[EncodedWords]) -> tuple[dict[str, int], Counter[str]]:
-    """The whole text by numbers in the order words come; their numbers and counts."""
+def _write_all(
+    folder: Path, parts: Iterable[EncodedWords]
+) -> tuple[dict[str, int], Counter[str], list[tuple[int, int]]]:
+    """The whole text by numbers in the order words come; their numbers and counts, and each part's sentences and words."""
     numbers: dict[str, int] = {}
-    totals = np.zeros(0, np.int64)
+    totals, sizes = np.zeros(0, np.int64), []
     with storage.atomic_file(folder / "all.bin") as ids, storage.atomic_file(folder / "lengths.bin") as lengths:
         for part in parts:
             mine = np.array([numbers.setdefault(word, len(numbers)) for word in part.words], np.int32)
@@ -101,26 +111,25 @@ def _write_all(folder: Path, parts: Iterable[EncodedWords]) -> tuple[dict[str, i
             totals[mine] += np.bincount(part.ids, minlength=len(mine))
             ids.write(mine[part.ids].tobytes() if len(mine) else b"")
             lengths.write(part.lengths.tobytes())
-    return numbers, Counter(dict(zip(numbers, totals.tolist(), strict=True)))
+            sizes.append((len(part.lengths), len(part.ids)))
+    return numbers, Counter(dict(zip(numbers, totals.tolist(), strict=True))), sizes
 
 
-def _write_kept(folder: Path, place: NDArray[np.int32]) -> int:
-    """The text by its final numbers, in blocks of whole sentences, without rare words; how many words are left."""
-    lengths = np.fromfile(folder / "lengths.bin", dtype=np.int64)
-    every = np.cumsum(lengths)
-    kept, done = 0, 0
+def _write_kept(folder: Path, place: NDArray[np.int32], sizes: list[tuple[int, int]]) -> tuple[int, int]:
+    """The text by its final numbers, part by part, without rare words; how many are left, also in the longest sentence."""
+    kept, longest = 0, 0
     with (
         storage.atomic_file(folder / "ids.bin") as ids,
         storage.atomic_file(folder / "ends.bin") as ends,
-        (folder / "all.bin").open("rb") as source,
+        (folder / "all.bin").open("rb") as text,
+        (folder / "lengths.bin").open("rb") as lengths,
     ):
-        while done < len(every):
-            before = int(every[done - 1]) if done else 0
-            until = max(int(np.searchsorted(every, before + _BLOCK, side="right")), done + 1)
-            words = place[np.frombuffer(source.read(4 * (int(every[until - 1]) - before)), dtype=np.int32)]
-            within = np.concatenate([[0], np.cumsum(words >= 0)])[every[done:until] - before]
-            last = np.concatenate([[0], within[:-1]])
-            ends.write((kept + within[within > last]).astype(np.int64).tobytes())
+        for sentences, count in sizes:
+            words = place[np.fromfile(text, np.int32, count)]
+            within = np.concatenate([[0], np.cumsum(words >= 0)])
+            sizes_left = np.diff(within[np.concatenate([[0], np.cumsum(np.fromfile(lengths, np.int64, sentences))])])
+            sizes_left = sizes_left[sizes_left > 0]
+            ends.write((kept + np.cumsum(sizes_left)).astype(np.int64).tobytes())
             ids.write(words[words >= 0].tobytes())
-            kept, done = kept + int(within[-1]), until
-    return kept
+            kept, longest = kept + int(within[-1]), max(longest, int(sizes_left.max(initial=0)))
+    return kept, longest

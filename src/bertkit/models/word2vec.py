@@ -66,7 +66,7 @@ def huffman_tree(counts: Counts) -> HuffmanTree:
     """
     n = len(counts)
     leaves, inner = deque(range(n - 1, -1, -1)), deque[int]()
-    weight = np.concatenate([counts, np.zeros(max(n - 1, 0), np.int64)])
+    weight = np.concatenate([counts, np.zeros(n - 1, np.int64)])
     parent, turn = np.full(len(weight), -1, np.int64), np.zeros(len(weight), np.float32)
     for made in range(n, len(weight)):  # inner nodes are made in the order of their weight: two queues are enough
         for side in (1, 0):
@@ -75,13 +75,15 @@ def huffman_tree(counts: Counts) -> HuffmanTree:
             parent[child], turn[child] = made, side
             weight[made] += weight[child]
         inner.append(made)
-    ways, turns, ends = [], [], [0]
-    for word in range(n):
-        way, node = [], word
-        while parent[node] >= 0:
-            way.append((int(parent[node]) - n, turn[node]))
-            node = int(parent[node])
-        ways += [above for above, _ in reversed(way)]
-        turns += [side for _, side in reversed(way)]
-        ends.append(len(ways))
-    return HuffmanTree(np.array(ways, np.int32), np.array(turns, np.float32), np.array(ends, np.int64))
+    depth = np.zeros(len(weight), np.int64)
+    for node in range(len(weight) - 2, -1, -1):
+        depth[node] = depth[parent[node]] + 1
+    ends = np.concatenate([[0], np.cumsum(depth[:n])])
+    nodes, turns = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
+    below, place = np.arange(n), ends[1:] - 1
+    for _ in range(depth.max()):  # a step up from all words that are not yet at the root
+        under = depth[below] > 0
+        below, place = below[under], place[under]
+        nodes[place], turns[place] = parent[below] - n, turn[below]
+        below, place = parent[below], place - 1
+    return HuffmanTree(nodes, turns, ends)

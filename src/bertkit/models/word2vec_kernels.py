@@ -159,12 +159,12 @@ def train_part(
                     mean[d] = 0
                 for j in range(left, right):
                     if j != i:
-                        row = inputs[
-                            words[j]
-                        ]  # by itself: a row found anew for each number is not read in wide registers
+                        # By itself: a row found anew for each number is not read in wide registers.
+                        row = inputs[words[j]]
                         for d in range(width):
                             mean[d] += row[d] * share
                 _learn(mean, outputs, targets, labels, count, now, error)
+                # All of it to each word, where the mean's gradient would be a share: Google's tool and gensim do so too.
                 for j in range(left, right):
                     if j != i:
                         row = inputs[words[j]]

@@ -23,8 +23,6 @@ def read_in(file: Path, folder: Path, *, binary: bool) -> str:
         DataError: the file is not what its first line says.
         StageError: the folder is not empty, or `binary` is asked for, which the file itself tells.
     """
-    from safetensors.numpy import save_file
-
     from bertkit.text.vector_files import read_vectors
 
     if binary:
@@ -33,8 +31,7 @@ def read_in(file: Path, folder: Path, *, binary: bool) -> str:
     if folder.exists() and any(folder.iterdir()):
         raise StageError("is not empty", where=str(folder), remedy="Give an empty or a new directory.")
     storage.make_directory(folder)
-    save_file({"vectors": found.values}, folder / "vectors.safetensors")
-    storage.write_text(folder / "words.txt", "\n".join(found.words) + "\n")
-    digest = storage.sha256(file)
-    artifacts.finish(WordVectors(folder), {"stage": "convert-vectors", "fingerprint": digest[:10], "source": digest})
+    digest, made = storage.sha256(file), WordVectors(folder)
+    made.write(found.words, found.values)
+    artifacts.finish(made, {"stage": "convert-vectors", "fingerprint": digest[:10], "source": digest})
     return f"{len(found.words)} words, {found.values.shape[1]} numbers each"

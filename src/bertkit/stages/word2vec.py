@@ -35,7 +35,7 @@ class Word2VecConfig(Config):
     negative: int = Field(5, ge=1)
     """Noise words for each word (negative sampling only); those near it share them."""
 
-    noise_exponent: float = 0.75
+    noise_exponent: float = Field(0.75, ge=-10, le=10)
     """Noise is drawn by word counts to this power."""
 
     sample: float = Field(1e-3, ge=0)
@@ -82,11 +82,12 @@ class Word2VecConfig(Config):
 def word2vec(config: Word2VecConfig, corpus: Corpus, *, out: Path) -> WordVectors:
     """Learn word vectors: skip-gram or CBOW, by negative sampling or hierarchical softmax."""
     from bertkit.training import checkpoints
-    from bertkit.training.word2vec import train
+    from bertkit.training.word2vec import load_kernels, train
 
+    load_kernels()  # missing, they should be missed before the text is read
     stream = _stream(config, corpus, out)
     identity = {"config": fingerprint(config.identity()), "corpus": corpus.fingerprint}
-    threads = config.num_threads or os.cpu_count() or 1
+    threads = config.num_threads or len(os.sched_getaffinity(0))
     model = train(
         stream, _options(config), out=out, identity=identity, num_threads=threads, save_steps=config.save_steps
     )
@@ -156,9 +157,6 @@ def _encode_row_group(
 
 def _write(model: "Word2Vec", stream: "WordStream", out: Path) -> None:
     """The vectors and counts, the words, and what was read."""
-    from safetensors.numpy import save_file
-
-    save_file({"vectors": model.vectors, "counts": stream.counts}, out / "vectors.safetensors")
-    storage.write_text(out / "words.txt", "\n".join(stream.words) + "\n")
+    WordVectors(out).write(stream.words, model.vectors, stream.counts)
     facts: dict[str, Any] = {**stream.facts, "vector_size": model.vectors.shape[1], "steps": model.step}
     storage.write_json(out / "stats.json", facts)

@@ -53,19 +53,17 @@ class Word2Vec:
     """Vectors of the words of a stream, and how far their training has come."""
 
     def __init__(self, stream: WordStream, options: Options) -> None:
-        try:
-            from bertkit.models import word2vec_kernels
-        except ImportError:
-            raise HostError("the compiler numba is not installed", remedy='pip install "bertkit[word2vec]"') from None
-        self._train_part: Callable[..., None] = word2vec_kernels.train_part
+        self._train_part = load_kernels()
         self._stream, self._options = stream, options
         n, counts = len(stream.words), stream.counts
         self.vectors = _small_random(n, options.size, options.seed)
         self._hierarchical = options.objective == "hierarchical_softmax"
         self.outputs = np.zeros((n - 1 if self._hierarchical else n, options.size), np.float32)
         self._keep = word2vec.keep_probabilities(counts, sample=options.sample)
-        self._noise = word2vec.alias_table(word2vec.noise_probabilities(counts, exponent=options.noise_exponent))
-        self._tree = word2vec.huffman_tree(counts if self._hierarchical else counts[:1])
+        # Of the noise and the tree, one is used; the other is a single word's.
+        noisy, treed = (counts[:1], counts) if self._hierarchical else (counts, counts[:1])
+        self._noise = word2vec.alias_table(word2vec.noise_probabilities(noisy, exponent=options.noise_exponent))
+        self._tree = word2vec.huffman_tree(treed)
         self._blocks = _cut(stream.ends, 0, len(stream.ends), BLOCK)
         self.step, self.max_steps = 0, len(self._blocks) * options.epochs
 
@@ -138,10 +136,29 @@ def train(
     return model
 
 
+def load_kernels() -> Callable[..., None]:
+    """`word2vec_kernels.train_part`, which is compiled when it is first called.
+
+    Raises:
+        HostError: numba is not installed, or finds no place to keep what it compiles.
+    """
+    try:
+        from bertkit.models.word2vec_kernels import train_part
+    except ImportError:
+        raise HostError("the compiler numba is not installed", remedy='pip install "bertkit[word2vec]"') from None
+    except RuntimeError as e:
+        remedy = "Set NUMBA_CACHE_DIR to a directory that you may write to."
+        raise HostError(f"numba cannot keep what it compiles: {e}", remedy=remedy) from None
+    return train_part
+
+
 def _small_random(rows: int, width: int, seed: int) -> NDArray[np.float32]:
     """Uniform between -1 and 1, over the width: as in gensim. Google's half of that learns more slowly at first."""
-    draws = keyed.uniform(keyed.key(seed, "vectors"), np.arange(rows * width, dtype=np.int64))
-    return ((2 * draws - 1) / width).astype(np.float32).reshape(rows, width)
+    family, vectors = keyed.key(seed, "vectors"), np.empty(rows * width, np.float32)
+    for start in range(0, len(vectors), BLOCK):  # draws take eight times the room of what is kept of them
+        draws = keyed.uniform(family, np.arange(start, min(start + BLOCK, len(vectors)), dtype=np.int64))
+        vectors[start : start + BLOCK] = (2 * draws - 1) / width
+    return vectors.reshape(rows, width)
 
 
 def _cut(ends: NDArray[np.int64], first: int, last: int, size: int) -> list[tuple[int, int]]:
