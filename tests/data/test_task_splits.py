@@ -4,18 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertkit.data import task_splits
 from bertkit.data.task_examples import Example
 from bertkit.data.task_splits import (
     as_columns,
     characters,
     check_splits,
-    cut,
     label_counts,
     label_order,
     label_range,
     overlap,
     problem_type,
+    rarest,
     sample,
+    tenths,
 )
 from bertkit.errors import DataError
 
@@ -25,6 +27,10 @@ def examples(*pairs, file="train.csv"):
         Example(f"{file}:{i}", text, label, f"{file}:{i}", f"/data/{file}:{i}")
         for i, (text, label) in enumerate(pairs, start=2)
     ]
+
+
+def cut(rows, percentage, purpose):
+    return task_splits.cut(rows, [row.label for row in rows], percentage, purpose)
 
 
 def many(n):
@@ -40,11 +46,41 @@ def test_a_cut_does_not_depend_on_order_and_never_parts_equal_texts(shuffled, pe
     assert [e.text.strip() for e in cut(repeats, percentage, "validation")[1]] == [e.text for e in taken]
 
 
-def test_a_cut_takes_about_its_share_and_purposes_differ():
+def test_a_cut_takes_its_share_and_purposes_differ():
     left, taken = cut(many(4000), 10, "validation")
-    assert 330 < len(taken) < 470
-    assert 0 < len(cut(left, 10, "test")[1]) < 470
+    assert len(taken) == 400
+    assert len(cut(left, 10, "test")[1]) == 360
     assert len({e.id for e in taken} & {e.id for e in cut(many(4000), 10, "test")[1]}) < 80
+
+
+@given(st.lists(st.sampled_from("aaaaaaaaabbc"), max_size=200), st.integers(0, 50))
+def test_every_label_gives_its_share_and_none_is_cut_off_whole(labels, percentage):
+    rows = examples(*((f"text {i}", label) for i, label in enumerate(labels)))
+    kept, taken = cut(rows, percentage, "validation")
+    for label in set(labels):
+        count, found = labels.count(label), sum(row.label == label for row in taken)
+        assert abs(found - count * percentage / 100) < 2
+        assert found < count
+    if len(set(labels)) < len(labels) and percentage:
+        assert len(taken) <= len(rows) * percentage / 100 + 1
+    assert len(kept) + len(taken) == len(rows)
+
+
+def test_a_cut_changes_little_when_rows_are_added():
+    before = {row.text for row in cut(many(1000), 10, "validation")[1]}
+    after = {row.text for row in cut(many(1010), 10, "validation")[1]}
+    assert len(before - after) <= 10
+
+
+def test_rows_of_several_labels_go_with_their_rarest_and_numbers_with_their_tenth():
+    assert rarest([["common", "rare"], ["common"], [], ["common", "common"]]) == [
+        (1, "rare"),
+        (3, "common"),
+        (0, ""),
+        (3, "common"),
+    ]
+    assert tenths([float(i) for i in range(20)]) == [i // 2 for i in range(20)]
+    assert tenths([1.0, 1.0, 0.0]) == [3, 3, 0]
 
 
 def test_a_larger_sample_holds_the_smaller_in_the_old_order():
@@ -108,7 +144,7 @@ def test_pairs_are_told_apart_by_both_texts():
 
     rows = [pair("same", f"second {i}", "xy"[i % 2]) for i in range(400)]
     kept, taken = cut(rows, 10, "validation")
-    assert 15 < len(taken) < 70
+    assert len(taken) == 40
     assert overlap({"train": kept, "validation": taken})["validation_in_train"] == 0
     counts = overlap(
         {"train": [pair("a", "b", "x"), pair("a", "c", "y"), pair("a", "b", "y")], "test": [pair("b", "a", "x")]}

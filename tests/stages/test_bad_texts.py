@@ -167,3 +167,13 @@ def test_rows_read_are_rows_used_and_rows_reported(tmp_path, cells, problem, for
     assert tally.bad >= len(tally.errors)
     if format == "jsonl":
         assert tally.read == max(1, len(cells))
+
+
+def test_values_that_say_there_is_no_label_are_left_out_and_counted(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\none,yes\ntwo,-\nthree,no\nfour, - \nfive,-1\n", encoding="utf-8")
+    data = tasks.read_files({"train": path}, format="csv", columns=TEXT, unlabelled=["-", "-1"])
+    data.prepare(validation_percentage=0)
+    assert (data.labels, len(data.splits["train"])) == (["no", "yes"], 2)
+    assert data.describe()["dropped"]["train"] == {"unlabelled": 3}
+    assert data.tallies["train"].bad == 0

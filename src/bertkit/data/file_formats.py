@@ -29,6 +29,7 @@ FORMATS = (
 _ENDINGS = {
     ".csv": "csv",
     ".conll": "conll",
+    ".conllu": "conll",
     ".bio": "conll",
     ".iob": "conll",
     ".bmes": "conll",

@@ -57,8 +57,9 @@ class SplitData(ABC, Generic[T]):
         self.check_sampled()
 
     def carve(self, percentage: int, split: str) -> None:
-        """Cut a share of train off as another split, by a hash of what its rows say."""
-        self.splits["train"], taken = cutting.cut(self.splits["train"], percentage, split)
+        """Cut a share of each stratum of train off as another split, by a hash of what its rows say."""
+        items = self.splits["train"]
+        self.splits["train"], taken = cutting.cut(items, self.strata(items), percentage, split)
         self.splits[split] = taken
         self.tallies[split] = Tally(read=len(taken))
         self.tallies["train"].read -= len(taken)
@@ -72,7 +73,7 @@ class SplitData(ABC, Generic[T]):
             DataError: there are fewer texts than folds.
         """
         items = [item for split in SPLITS for item in self.splits.get(split, [])]
-        numbers = cutting.fold_numbers(items, [self.stratum(item) for item in items], folds)
+        numbers = cutting.fold_numbers(items, self.strata(items), folds)
         tallies = list(self.tallies.values())
         self.fold = fold, folds
         self.splits = {
@@ -86,9 +87,9 @@ class SplitData(ABC, Generic[T]):
             rest.changed.update(tally.changed)
         self.tallies = {"train": rest, "test": Tally(read=held_out)}
 
-    def stratum(self, item: T) -> Any:
-        """What folds should have alike shares of."""
-        return 0
+    def strata(self, items: Sequence[T]) -> Sequence[Any]:
+        """Of each row, what folds and a validation split cut off train should have alike shares of."""
+        return [0] * len(items)
 
     @abstractmethod
     def check(self, *, carved: bool) -> None:

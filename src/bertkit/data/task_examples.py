@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bertkit.data.tables.rows import BadRow, Row
-from bertkit.data.task_labels import DEFAULT, Label, LabelRule, UnusableError, refuse_surrogates
+from bertkit.data.task_labels import DEFAULT, UNLABELLED, Label, LabelRule, UnusableError, refuse_surrogates
 from bertkit.errors import DataError
-
-UNLABELLED = "unlabelled"
 
 _SHOWN_ERRORS = 20
 
@@ -80,7 +78,8 @@ def read_examples(
             pair = _text(row.values["text_pair"], "text_pair") if "text_pair" in row.values else None
             label = rule.read(row.values, tally.changed)
         except UnusableError as e:
-            drop(tally, e.reason, DataError(e.what, where=row.where, remedy=e.remedy), max_bad_rows)
+            error = None if e.reason == UNLABELLED else DataError(e.what, where=row.where, remedy=e.remedy)
+            drop(tally, e.reason, error, max_bad_rows)
             continue
         yield Example(f"{prefix}:{row.number}", text, label, row.where.removeprefix(f"{folder}/"), row.where, pair)
 

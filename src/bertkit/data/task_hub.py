@@ -6,7 +6,7 @@ from typing import Any
 
 from bertkit.data.published import HubSource, KnownSet
 from bertkit.data.tables.rows import BadRow, Row
-from bertkit.data.task_examples import UNLABELLED
+from bertkit.data.task_labels import UNLABELLED
 from bertkit.errors import DataError, HostError
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from bertkit.errors import did_you_mean
 Label = str | tuple[str, ...] | float
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 
+UNLABELLED = "unlabelled"
 NO_LABEL = "no label"
 BAD_LABEL = "label is not text or a number"
 UNKNOWN_LABEL = "label is not one of label_names"
@@ -30,7 +31,7 @@ NONE_OF_THEM = "empty label read as none of the labels"
 FLAG = "label: "
 """Before a label's name, the role of the column that says whether a row has it."""
 
-_HUB_NONE = "On the Hub, -1 says that a row has no label. "
+_HUB_NONE = 'On the Hub, -1 says that a row has no label: set source.unlabelled=["-1"]. '
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -55,12 +56,14 @@ class LabelRule:
         names: the labels there may be; where the data has numbers instead, number i is the i-th, from 0.
         separator: stands between several labels in one value.
         flags: labels with a column each, whose role is `FLAG` and the label, of 0 and 1.
+        unlabelled: values in the place of a label that say that there is none.
     """
 
     problem_type: ProblemType | None = None
     names: tuple[str, ...] | None = None
     separator: str | None = None
     flags: tuple[str, ...] = ()
+    unlabelled: frozenset[str] = frozenset()
 
     def read(self, values: Mapping[str, Any], changed: Counter[str]) -> Label:
         """The label of a row; `changed` counts what was not taken as it stands.
@@ -73,6 +76,8 @@ class LabelRule:
         if self.flags:
             return tuple(sorted(name for name in self.flags if _flag(values[FLAG + name], name)))
         value = values["label"]
+        if self.unlabelled and not isinstance(value, list | tuple) and str(value).strip() in self.unlabelled:
+            raise UnusableError(UNLABELLED, f"the label is {value!r}")
         if self.problem_type == "regression":
             return _number(value)
         if self.separator is not None and isinstance(value, str):

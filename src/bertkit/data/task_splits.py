@@ -1,5 +1,6 @@
 """Training, validation and test rows: cut by what a text says, never by where it stands, and checked against each other."""
 
+import bisect
 import hashlib
 import re
 import statistics
@@ -30,13 +31,25 @@ def position(text: str, purpose: str) -> float:
     return int.from_bytes(hashlib.blake2b(content, digest_size=7).digest(), "big") / 2**56
 
 
-def cut(examples: Sequence[T], percentage: int, purpose: str) -> tuple[list[T], list[T]]:
-    """What is left, and the `percentage` of texts that are cut off; both keep their order."""
-    kept: list[T] = []
-    taken: list[T] = []
-    for example in examples:
-        (taken if position(example.content, purpose) * 100 < percentage else kept).append(example)
-    return kept, taken
+def cut(examples: Sequence[T], strata: Sequence[Any], percentage: int, purpose: str) -> tuple[list[T], list[T]]:
+    """What is left, and the `percentage` of texts that are cut off; both keep their order.
+
+    Every stratum gives its share, to the nearest text, those whose hash is least, and keeps one text at least, so that no
+    label is cut off whole. Equal texts are never parted.
+    """
+    stratum = _of_texts(examples, strata)
+    groups: dict[Any, list[str]] = {}
+    for text in sorted(stratum, key=lambda text: (position(text, purpose), text)):
+        groups.setdefault(stratum[text], []).append(text)
+    taken: set[str] = set()
+    owed = 50  # hundredths of a text
+    for _, texts in sorted(groups.items()):
+        owed += len(texts) * percentage
+        share = min(owed // 100, len(texts) - 1)
+        taken.update(texts[:share])
+        owed -= 100 * share
+    kept = [example for example in examples if _words(example) not in taken]
+    return kept, [example for example in examples if _words(example) in taken]
 
 
 def sample(examples: Sequence[T], count: int) -> list[T]:
@@ -55,15 +68,37 @@ def fold_numbers(examples: Sequence[T], strata: Sequence[Any], count: int) -> li
     Raises:
         DataError: there are fewer texts than parts.
     """
-    texts = [" ".join(example.content.split()) for example in examples]
-    stratum: dict[str, Any] = {}
-    for text, of_text in zip(texts, strata, strict=True):
-        stratum[text] = min(of_text, stratum.get(text, of_text))
+    stratum = _of_texts(examples, strata)
     if len(stratum) < count:
         raise DataError(f"{len(stratum)} different texts cannot be cut into {count} folds", remedy="Use fewer folds.")
     dealt = sorted(stratum, key=lambda text: (stratum[text], position(text, "fold"), text))
     number = {text: 1 + i % count for i, text in enumerate(dealt)}
-    return [number[text] for text in texts]
+    return [number[_words(example)] for example in examples]
+
+
+def rarest(labels: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+    """The stratum of rows that have several labels, or none: the one that fewest rows have (Sechidis et al. 2011)."""
+    counts = Counter(label for of_row in labels for label in set(of_row))
+    return [min(((counts[label], label) for label in of_row), default=(0, "")) for of_row in labels]
+
+
+def tenths(values: Sequence[float]) -> list[int]:
+    """The stratum of rows whose labels are numbers: which tenth of them, from 0, they fall in."""
+    ordered = sorted(values)
+    return [10 * bisect.bisect_left(ordered, value) // len(ordered) for value in values]
+
+
+def _of_texts(examples: Sequence[Item], strata: Sequence[Any]) -> dict[str, Any]:
+    """The stratum of each text; of one under several labels, the least."""
+    stratum: dict[str, Any] = {}
+    for example, own in zip(examples, strata, strict=True):
+        text = _words(example)
+        stratum[text] = min(own, stratum.get(text, own))
+    return stratum
+
+
+def _words(example: Item) -> str:
+    return " ".join(example.content.split())
 
 
 def problem_type(splits: Mapping[str, Sequence[Example]]) -> ProblemType:

@@ -15,8 +15,8 @@ from bertkit.data.tables.parquet import label_names as parquet_label_names
 from bertkit.data.tables.parquet import read_parquet
 from bertkit.data.tables.rows import BadRow, Columns, Row
 from bertkit.data.task_catalogue import known_set, local_files, partial_copy
-from bertkit.data.task_examples import UNLABELLED, Example, Tally, count_unlabelled, read_examples
-from bertkit.data.task_labels import DEFAULT, FLAG, LabelRule, ProblemType
+from bertkit.data.task_examples import Example, Tally, count_unlabelled, read_examples
+from bertkit.data.task_labels import DEFAULT, FLAG, UNLABELLED, LabelRule, ProblemType
 
 TableFormat = Literal["csv", "tsv", "jsonl", "parquet"]
 
@@ -43,8 +43,12 @@ class LabelledData(SplitData[Example]):
             names = self.rule.names or self.rule.flags or None
             self.labels = cutting.label_order(self.splits, names, carved=carved)
 
-    def stratum(self, item: Example) -> Any:
-        return item.label
+    def strata(self, items: Sequence[Example]) -> Sequence[Any]:
+        if self.rule.problem_type == "regression":
+            return cutting.tenths([float(str(item.label)) for item in items])
+        if any(isinstance(item.label, tuple) for item in items):
+            return cutting.rarest([cutting.labels_of(item) for item in items])
+        return [str(item.label) for item in items]
 
     def check_sampled(self) -> None:
         cutting.check_splits(self.splits)
@@ -113,6 +117,7 @@ def read_files(
     label_names: Sequence[str] | None = None,
     problem_type: ProblemType | None = None,
     label_separator: str | None = None,
+    unlabelled: Sequence[str] = (),
     max_bad_rows: int = 0,
     **reading: Any,
 ) -> LabelledData:
@@ -122,6 +127,7 @@ def read_files(
         columns: of `text`, `text_pair` and `label`; `labels` maps labels with a column each to those.
         problem_type: what labels are; by default, several where they are lists, and one where not.
         label_separator: stands between several labels in one value.
+        unlabelled: values that say that a row has no label; such rows are left out, and counted.
 
     Raises:
         DataError: a file cannot be used, or a split has more than `max_bad_rows` unusable rows.
@@ -129,7 +135,7 @@ def read_files(
     data = LabelledData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "")
     if format == "parquet" and label_names is None and "labels" not in columns:
         label_names = parquet_label_names(files["train"], columns["label"])
-    roles, data.rule = label_rule(columns, label_names, problem_type, label_separator)
+    roles, data.rule = label_rule(columns, label_names, problem_type, label_separator, unlabelled)
     for split, path in files.items():
         rows = read_table(path, format=format, columns=roles, **reading)
         _add(data, split, rows, prefix=split, folder=path.parent, max_bad_rows=max_bad_rows)
@@ -142,6 +148,7 @@ def label_rule(
     label_names: Sequence[str] | None,
     problem_type: ProblemType | None,
     label_separator: str | None,
+    unlabelled: Sequence[str],
 ) -> tuple[Columns, LabelRule]:
     """The columns to read by role, and the rule for labels, from a user's words as of `read_files`."""
     flags: Mapping[str, Any] = columns.get("labels") or {}
@@ -149,7 +156,7 @@ def label_rule(
     if flags or label_separator is not None:
         problem_type = "multi_label_classification"
     names = None if label_names is None else tuple(label_names)
-    rule = LabelRule(problem_type, names, label_separator, tuple(flags))
+    rule = LabelRule(problem_type, names, label_separator, tuple(flags), frozenset(unlabelled))
     return {**roles, **{FLAG + name: column for name, column in flags.items()}}, rule
 
 

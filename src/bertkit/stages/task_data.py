@@ -22,7 +22,8 @@ class TaskDataConfig(Config):
     """What reports call the task; the set's name, or that of the training file, when not given."""
 
     validation_percentage: int = Field(10, ge=0, le=50)
-    """How much of `train` becomes the validation split where there is none, by a hash of the texts."""
+    """How much of `train` becomes the validation split where there is none: of each label, type of entity, or tenth of
+    the numbers, and of questions with and without an answer, the same share, by a hash of the texts."""
 
     max_train_samples: int | None = Field(None, ge=2)
     """Train on at most so many rows, chosen by a hash of their texts."""
@@ -90,7 +91,7 @@ def _known_files(name: str, data_dir: Path | None) -> list[Path]:
     return [path for files in local_files(known_set(name), data_dir.expanduser()).values() for _, path in files]
 
 
-@stage("task_data", version=2, input_files=_input_files)
+@stage("task_data", version=3, input_files=_input_files)
 def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
     """Labelled texts in checked splits, every dropped row counted."""
     data = read_task(config)
@@ -121,7 +122,7 @@ def read_task(config: TaskDataConfig) -> Any:
     options |= {"format": source.format, "columns": source.columns.model_dump(exclude_none=True)}
     if isinstance(source, TaggedFiles):
         return _reader("tagging").read_files(source.splits(), **options)
-    names = ("label_names", "problem_type", "label_separator")
+    names = ("label_names", "problem_type", "label_separator", "unlabelled")
     options |= {name: getattr(source, name) for name in names}
     return _reader("classification").read_files(source.splits(), **options)
 

@@ -136,6 +136,9 @@ def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> di
         entities = guess_entities(first_object(path)) if format == "tagged_jsonl" else {}
         columns = guess_tokens(names) or ({} if "tokens" in names else entities)
         found["columns"], found["read_as"] = names, columns
+    elif path.suffix.lower() == ".conllu":
+        given, columns = {"comments": True, **given}, columns or {"token": 2, "tag": 4}
+        found["read_as"] = columns
     return {**given, "format": format, "train": str(path), **({"columns": columns} if columns else {})}
 
 
@@ -163,9 +166,10 @@ def _of_kind(data: "SplitData[Any]") -> dict[str, Any]:
         if not data.splits["train"]:
             return {}
         details = data.details()
-        renamed = {"tokens": "tagged_tokens", "units": "units", "entities": "entities", "unanswerable": "unanswerable"}
+        renamed = {"tokens": "tagged_tokens", "units": "units", "schemes": "scheme", "entities": "entities"}
+        renamed["unanswerable"] = "unanswerable"
         of_train = {shown: details[name] for name, shown in renamed.items() if name in details}
-        return {name: value["train"] if isinstance(value, dict) else value for name, value in of_train.items()}
+        return {name: value.get("train") if isinstance(value, dict) else value for name, value in of_train.items()}
     examples: Sequence[Example] = data.splits["train"]
     found: dict[str, Any] = {"problem_type": data.problem_type}
     if data.problem_type == "regression":

@@ -100,6 +100,9 @@ class _OwnFiles(_Files):
     label_separator: str | None = Field(None, min_length=1)
     """What stands between the labels of a text that may have several."""
 
+    unlabelled: list[str] = Field(default_factory=list)
+    """Values of the label column that say that a row has none, such as `-1`, or `-` in SNLI; such rows are left out."""
+
     @model_validator(mode="after")
     def _labels_differ(self) -> "_OwnFiles":
         names = self.label_names or []
@@ -242,8 +245,9 @@ class SpanParquetSource(_QuestionTable):
 
 
 class TaggedFiles(_Files):
-    scheme: Literal["iob1", "bio", "bioes", "bmes"] | None = None
-    """How the tags write entities; found out when not given."""
+    scheme: Literal["iob1", "bio", "bioes", "bmes", "io", "token"] | None = None
+    """How the tags write entities; found out when not given. Without prefixes neighbours with one tag are one entity in
+    `io`, and each token is one in `token`: parts of speech, whose F1 is the accuracy of tokens."""
 
     repair_tags: bool = False
     """Read tags that break their scheme leniently, as conlleval does, and count them, instead of refusing them. Entities

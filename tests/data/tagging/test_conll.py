@@ -22,7 +22,7 @@ def read(path: Path, content: str | bytes, **options: int) -> list[Row | BadRow]
 def load(tmp_path: Path, content: str, **options: object) -> TaggedData:
     path = tmp_path / "train.conll"
     path.write_text(content, encoding="utf-8")
-    return read_files({"train": path}, format="conll", columns={"token": 1}, **options)  # type: ignore[arg-type]
+    return read_files({"train": path}, format="conll", **{"columns": {"token": 1}, **options})  # type: ignore[arg-type]
 
 
 def test_any_number_of_columns_document_lines_and_line_ends(tmp_path: Path) -> None:
@@ -127,3 +127,25 @@ def test_comments_before_a_sentence_are_left_out_only_when_asked(tmp_path: Path)
     first, second = read_conll(path, token=2, tag=3, comments=True)
     assert (first.values["tokens"], first.values["lines"]) == (["Ada", "#"], [2, 3])
     assert second.values["tokens"] == ["Bob"]
+
+
+def test_universal_dependencies_are_read_token_by_token(tmp_path: Path) -> None:
+    columns = "\t_" * 6
+    lines = [
+        "# text = Let's go",
+        f"1-2\tLet's\t_\t_{columns}",
+        f"1\tLet\tlet\tVERB{columns}",
+        f"2\t's\twe\tPRON{columns}",
+        f"3\tgo\tgo\tVERB{columns}",
+        f"3.1\tnow\tnow\tADV{columns}",
+    ]
+    data = load(tmp_path, "\n".join(lines) + "\n", columns={"token": 2, "tag": 4}, comments=True)
+    (sentence,) = data.splits["train"]
+    assert (sentence.tokens, sentence.tags) == (["Let", "'s", "go"], ["B-VERB", "B-PRON", "B-VERB"])
+    data.prepare(validation_percentage=0)
+    assert (data.schemes["train"], data.labels) == ("token", ["O", "B-PRON", "B-VERB"])
+
+
+def test_words_of_chinese_are_cut_out_by_prefixes_alone(tmp_path: Path) -> None:
+    (sentence,) = load(tmp_path, "我 S\n爱 S\n北 B\n京 E\n").splits["train"]
+    assert sentence.tags == ["B-span", "B-span", "B-span", "I-span"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertkit.data.tagging.schemes import Entity, Scheme, detect_scheme, read_tags, write_tags
+from bertkit.data.tagging.schemes import Entity, Scheme, detect_scheme, read_tags, with_type, write_tags
 
 SCHEMES: tuple[Scheme, ...] = ("iob1", "bio", "bioes", "bmes")
 
@@ -76,3 +76,21 @@ def test_bilou_is_read_as_bioes() -> None:
 def test_one_stray_i_does_not_make_bio_iob1() -> None:
     assert detect_scheme([["B-A", "I-A", "O", "B-B"], ["O", "I-A"], ["B-B"]]) == "bio"
     assert detect_scheme([["I-A", "I-A", "B-A", "O"], ["I-B"]]) == "iob1"
+
+
+def test_types_without_prefixes_are_runs_where_there_is_an_o_and_else_one_a_token() -> None:
+    names, words = ["PER", "PER", "O", "LOC", "PER"], ["NOUN", "NOUN", ".", "-LRB-"]
+    assert (detect_scheme([names]), detect_scheme([words]), detect_scheme([["O"]])) == ("io", "token", "bio")
+    assert read_tags(names, "io").entities == [Entity("PER", 0, 2), Entity("LOC", 3, 4), Entity("PER", 4, 5)]
+    assert read_tags(words, "token").entities == [Entity(tag, i, i + 1) for i, tag in enumerate(words)]
+    assert write_tags(read_tags(words, "token").entities, 4) == ["B-NOUN", "B-NOUN", "B-.", "B--LRB-"]
+    for tags, scheme in ((names, "io"), (words, "token")):
+        assert write_tags(read_tags(tags, scheme).entities, len(tags), scheme) == tags
+    assert read_tags(["NOUN", ""], "token").broken == [(1, "the tag is empty")]
+
+
+def test_prefixes_alone_are_of_one_type() -> None:
+    assert with_type(["B", "M", "E", "S"])["M"] == "M-span"
+    assert with_type(["B", "I", "O"]) == {"B": "B-span", "I": "I-span", "O": "O"}
+    for kept in (["B", "I-PER"], ["S", "O"], ["B", "NOUN"]):
+        assert with_type(kept) == {tag: tag for tag in kept}

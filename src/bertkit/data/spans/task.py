@@ -32,6 +32,9 @@ class SpanData(SplitData[Question]):
         if not any(question.answers for question in self.splits["train"]):
             raise DataError("train has no question with an answer")
 
+    def strata(self, items: Sequence[Question]) -> Sequence[Any]:
+        return [bool(item.answers) for item in items]
+
     def details(self) -> dict[str, Any]:
         return {
             "kind": "spans",

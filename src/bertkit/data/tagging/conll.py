@@ -15,6 +15,7 @@ DOCUMENT = "-DOCSTART-"
 COLUMNS_DIFFER = "number of columns differs"
 NO_TAG = "no tag column"
 
+_RANGE = re.compile(r"[0-9]+[-.][0-9]+\t")
 _SPACES = re.compile(r"[ \t]+")
 
 
@@ -37,8 +38,9 @@ def read_conll(path: Path, *, token: int = 1, tag: int | None = None, comments: 
         tag: which has the tags; by default the last.
         comments: whether lines before a sentence that begin with `#` are none of its tokens, and left out.
 
-    Columns are parted by tabs where a line has one, else by spaces; `-DOCSTART-` lines are left out. A sentence with a
-    line that cannot be read is a `BadRow`.
+    Columns are parted by tabs where a line has one, else by spaces. Left out are `-DOCSTART-` lines and, of the ten columns
+    of CoNLL-U, those of several tokens (`1-2`) and of what was not said (`1.1`). A sentence with a line that cannot be read
+    is a `BadRow`.
     """
     lines = _GzipLines(path) if path.suffix == ".gz" else Lines(path)
     block: list[tuple[int, str]] = []
@@ -60,7 +62,7 @@ def read_conll(path: Path, *, token: int = 1, tag: int | None = None, comments: 
 def _sentence(
     block: list[tuple[int, str]], problem: BadRow | None, lines: Lines, token: int, tag: int | None
 ) -> Iterator[Row | BadRow]:
-    block = [(number, text) for number, text in block if not text.startswith(DOCUMENT)]
+    block = [(number, text) for number, text in block if not (text.startswith(DOCUMENT) or _is_no_token(text))]
     if not block:
         return
     if problem is not None:
@@ -85,6 +87,10 @@ def _sentence(
     tags = [row[-1 if tag is None else tag - 1] for row in cells]
     values = {"tokens": [row[token - 1] for row in cells], "tags": tags, "lines": [number for number, _ in block]}
     yield Row(first, lines.where(first), values)
+
+
+def _is_no_token(text: str) -> bool:
+    return _RANGE.match(text) is not None and text.count("\t") == 9
 
 
 def _comments(block: list[tuple[int, str]]) -> str:

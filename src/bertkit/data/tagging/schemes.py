@@ -1,17 +1,22 @@
-"""Entities written as a tag for each token: IOB1, BIO, BIOES (BILOU) and BMES, read strictly and turned into BIO."""
+"""Entities written as a tag for each token: IOB1, BIO, BIOES (BILOU), BMES and bare types, read strictly, turned into BIO."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Scheme = Literal["iob1", "bio", "bioes", "bmes"]
+Scheme = Literal["iob1", "bio", "bioes", "bmes", "io", "token"]
+"""`io` and `token` have no prefixes: in `io` neighbours of one type are one entity, in `token` each is one, as parts of
+speech are."""
 
 _TAG = re.compile(r"([BIESMLU])-(.+)", re.DOTALL)
 # The prefixes that each scheme has; BILOU is BIOES with other letters.
-_LETTERS: dict[Scheme, str] = {"iob1": "BIO", "bio": "BIO", "bioes": "BIOESLU", "bmes": "BMESO"}
+_LETTERS: Mapping[Scheme, str] = {"iob1": "BIO", "bio": "BIO", "bioes": "BIOESLU", "bmes": "BMESO"}
 # Every scheme's prefixes in BIOES's letters.
 _PREFIX = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
+
+UNTYPED = "span"
+"""The type of entities whose tags name none."""
 
 
 class Entity(NamedTuple):
@@ -42,8 +47,13 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
     """The scheme that the tags are in, by the prefixes that occur.
 
     Among I and B alone it is IOB1 if more entities begin with I than with a B that follows no token of its own type:
-    there B only parts two entities that touch. Else it is BIO, in which such an I is a mistake.
+    there B only parts two entities that touch. Else it is BIO, in which such an I is a mistake. Where no tag has a prefix
+    they are types: with an `O` among them `io`, else `token`.
     """
+    sentences = list(sentences)
+    seen = {tag for tags in sentences for tag in tags}
+    if seen - {"O"} and not any(map(_TAG.fullmatch, seen)):
+        return "io" if "O" in seen else "token"
     prefixes: set[str] = set()
     opening_i, free_b = 0, 0
     for tags in sentences:
@@ -64,18 +74,43 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
     return "iob1" if opening_i > free_b else "bio"
 
 
+def with_type(tags: Iterable[str]) -> dict[str, str]:
+    """What tags become where all are prefixes alone, such as B, M, E and S of words: prefixes of one type, `UNTYPED`.
+
+    Where some are more than that they stay as they are.
+    """
+    seen = set(tags)
+    if "B" not in seen or seen - {"O", *_PREFIX}:
+        return {tag: tag for tag in seen}
+    return {tag: tag if tag == "O" else f"{tag}-{UNTYPED}" for tag in seen}
+
+
 def read_tags(tags: Sequence[str], scheme: Scheme) -> Reading:
     """The entities of a sentence.
 
     Where tags break the scheme the reading is conlleval's: an entity begins wherever its type is new, and ends
     wherever another begins; the places are given in `broken`.
     """
+    if scheme in ("io", "token"):
+        return _read_bare(tags, apart=scheme == "token")
     reading = _Reader(scheme)
     if tags.count("O") < len(tags):
         for place, tag in enumerate(tags):
             reading.step(place, tag)
     reading.finish(len(tags))
     return Reading(reading.entities, reading.broken)
+
+
+def _read_bare(tags: Sequence[str], *, apart: bool) -> Reading:
+    entities: list[Entity] = []
+    for place, tag in enumerate(tags):
+        if tag == "O":
+            continue
+        if entities and not apart and entities[-1].type == tag and entities[-1].end == place:
+            entities[-1] = entities[-1]._replace(end=place + 1)
+        else:
+            entities.append(Entity(tag, place, place + 1))
+    return Reading(entities, [(place, "the tag is empty") for place, tag in enumerate(tags) if not tag])
 
 
 class _Reader:
@@ -127,7 +162,9 @@ def write_tags(entities: Iterable[Entity], length: int, scheme: Scheme = "bio") 
     for entity in sorted(entities, key=lambda one: one.start):
         touching = before_end == entity.start and before_type == entity.type
         size = entity.end - entity.start
-        tags[entity.start : entity.end] = [f"{prefix}-{entity.type}" for prefix in _prefixes(size, scheme, touching)]
+        bare = scheme in ("io", "token")
+        prefixes = [""] * size if bare else [f"{prefix}-" for prefix in _prefixes(size, scheme, touching)]
+        tags[entity.start : entity.end] = [prefix + entity.type for prefix in prefixes]
         before_type, before_end = entity.type, entity.end
     return tags
 

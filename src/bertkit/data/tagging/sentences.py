@@ -1,14 +1,15 @@
 """Rows of a file to tagged sentences: tokens, BIO tags, and a text in which every token has its place."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.tagging.places import EMPTY, Placed, from_places
-from bertkit.data.tagging.schemes import Scheme, detect_scheme, read_tags, write_tags
+from bertkit.data.tagging.schemes import Scheme, detect_scheme, read_tags, with_type, write_tags
 from bertkit.data.task_examples import Tally, drop
 from bertkit.data.task_labels import UnusableError, refuse_surrogates
 from bertkit.errors import DataError
@@ -91,8 +92,30 @@ def read_sentences(
 
 def scheme_of(rows: Iterable[Row | BadRow]) -> Scheme:
     """The scheme that the tags of all rows together are in."""
+    return detect_scheme(_all_tags(rows))
+
+
+def with_types(rows: Sequence[Row | BadRow]) -> Sequence[Row | BadRow]:
+    """The rows; where the tags of all are prefixes alone, with a type for them."""
+    names = with_type(tag for tags in _all_tags(rows) for tag in tags)
+    if all(tag == name for tag, name in names.items()):
+        return rows
+    return [_renamed(row, names) for row in rows]
+
+
+def _renamed(row: Row | BadRow, names: Mapping[str, str]) -> Row | BadRow:
+    if isinstance(row, BadRow) or not _are_strings(row.values.get("tags")):
+        return row
+    return Row(row.number, row.where, {**row.values, "tags": [names[tag] for tag in row.values["tags"]]})
+
+
+def _all_tags(rows: Iterable[Row | BadRow]) -> Iterator[list[str]]:
     found = (row.values.get("tags") for row in rows if isinstance(row, Row))
-    return detect_scheme(tags for tags in found if isinstance(tags, list) and set(map(type, tags)) <= {str})
+    return (tags for tags in found if _are_strings(tags))
+
+
+def _are_strings(values: Any) -> TypeGuard[list[str]]:
+    return isinstance(values, list) and set(map(type, values)) <= {str}
 
 
 class _UnusableError(UnusableError):
@@ -106,7 +129,7 @@ class _UnusableError(UnusableError):
 def _from_tags(row: Row, scheme: Scheme, *, repair: bool, tally: Tally) -> Placed:
     tokens, tags = row.values["tokens"], row.values["tags"]
     for name, values in (("tokens", tokens), ("tags", tags)):
-        if not isinstance(values, list) or not set(map(type, values)) <= {str}:
+        if not _are_strings(values):
             numbers = name == "tags" and isinstance(values, list) and set(map(type, values)) == {int}
             remedy = "Say what the numbers stand for: source.tag_names=[O, B-PER, I-PER, ...]." if numbers else None
             raise _UnusableError(NOT_STRINGS, f"{name} is not a list of strings: {str(values)[:60]}", remedy)

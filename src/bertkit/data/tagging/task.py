@@ -12,10 +12,11 @@ from bertkit.data.tables.parquet import label_names, read_parquet
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.tagging.conll import read_conll
 from bertkit.data.tagging.schemes import Scheme, read_tags
-from bertkit.data.tagging.sentences import ANSWER, NO_NAME, TaggedSentence, read_sentences, scheme_of
+from bertkit.data.tagging.sentences import ANSWER, NO_NAME, TaggedSentence, read_sentences, scheme_of, with_types
 from bertkit.data.task_catalogue import known_set, local_files
 from bertkit.data.task_examples import Tally, count_unlabelled
 from bertkit.data.task_hub import read_hub_set
+from bertkit.data.task_splits import rarest
 from bertkit.errors import DataError
 
 Format = Literal["conll", "tagged_jsonl", "tagged_parquet"]
@@ -42,7 +43,11 @@ class TaggedData(SplitData[TaggedSentence]):
                         )
                     what = f"the type {unseen[0]!r} of {split} does not occur in train, which has {', '.join(sorted(trained))}"
                     raise DataError(what, where=sentence.where, remedy=remedy)
-        self.labels = ["O", *(f"{prefix}-{kind}" for kind in sorted(trained) for prefix in "BI")]
+        prefixes = "B" if self.schemes.get("train") == "token" else "BI"
+        self.labels = ["O", *(f"{prefix}-{kind}" for kind in sorted(trained) for prefix in prefixes)]
+
+    def strata(self, items: Sequence[TaggedSentence]) -> Sequence[Any]:
+        return rarest([sorted(_types([item])) for item in items])
 
     def details(self) -> dict[str, Any]:
         return {
@@ -209,7 +214,7 @@ def _add(
     data: TaggedData, split: str, rows: Iterable[Row | BadRow], *, prefix: str, folder: Path, **options: Any
 ) -> None:
     tally = data.tallies.setdefault(split, Tally())
-    rows, scheme = list(rows), options.pop("scheme", None)
+    rows, scheme = with_types(list(rows)), options.pop("scheme", None)
     if any(isinstance(row, Row) and "tags" in row.values for row in rows):
         options["scheme"] = data.schemes[split] = scheme or data.schemes.get("train") or scheme_of(rows)
     sentences = read_sentences(rows, prefix=prefix, tally=tally, folder=folder, **options)
