@@ -186,6 +186,16 @@ def test_chinese_is_read_by_words_or_characters(tmp_path: Path) -> None:
     assert "京" in characters
 
 
+def test_a_line_end_of_old_in_a_word_is_no_line_end(tmp_path: Path) -> None:
+    from bertkit.stages import vector_conversion
+
+    (tmp_path / "v.txt").write_bytes(b"2 2\na\rb 1 2\nc 3 4\n")
+    vector_conversion.read_in(tmp_path / "v.txt", tmp_path / "out", binary=False)
+    words, values = WordVectors.open(tmp_path / "out").read()
+    assert words == ["a\rb", "c"]
+    assert values.tolist() == [[1, 2], [3, 4]]
+
+
 def test_gensim_reads_what_is_exported_and_its_files_come_back(text: Corpus, tmp_path: Path) -> None:
     models = pytest.importorskip("gensim.models")
     from typer.testing import CliRunner

@@ -62,7 +62,7 @@ def write_stream(folder: Path, parts: Iterable[EncodedWords], *, min_count: int,
         words = frequent(counts, min_count=min_count, max_size=max_size)
         if len(words) < 2:
             raise DataError(
-                f"has {len(words)} words that occur {min_count} times or more; word2vec needs two",
+                f"the text has {len(words)} words that occur {min_count} times or more; word2vec needs two",
                 remedy="Give more text, or lower min_count.",
             )
         place = np.full(len(numbers), -1, np.int32)
@@ -70,7 +70,7 @@ def write_stream(folder: Path, parts: Iterable[EncodedWords], *, min_count: int,
         kept, longest = _write_kept(new, place, sizes)
         if longest < 2:
             raise DataError(
-                f"has no sentence with two words that occur {min_count} times or more: no word has a neighbour",
+                f"the text has no sentence with two words that occur {min_count} times: no word has a neighbour",
                 remedy="Give text in sentences, or lower min_count.",
             )
         storage.remove_tree(new / "all.bin")
