@@ -1,6 +1,7 @@
 """Baselines are another `model` of finetune: the same data, checkpoints, scores and predictions as a BERT's."""
 
 import json
+import logging
 import random
 from pathlib import Path
 from typing import Any
@@ -189,14 +190,18 @@ def test_vectors_are_where_embeddings_begin(channels: str, data: TaskData, tmp_p
         assert 0 < (tuned - given).abs().max() < 0.5
 
 
-def test_a_file_of_vectors_serves_as_well_and_widens_the_vocabulary(data: TaskData, tmp_path: Path) -> None:
+def test_a_file_of_vectors_serves_as_well_and_widens_the_vocabulary(
+    data: TaskData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """With few words kept of the training split, those that have a vector are known all the same."""
     path = tmp_path / "glove.txt"
     path.write_text("soup 1 2 3 4\nstar 4 3 2 1\n")
     options = ["model.words.max_size=1", f"model.embeddings.vectors_file={path}", "model.embeddings.size=4"]
-    model = train(tmp_path / "m", data, "textcnn", *options, "max_steps=4")
+    with caplog.at_level(logging.INFO):
+        model = train(tmp_path / "m", data, "textcnn", *options, "max_steps=4")
     facts = model.read_json("predictor.json")
     assert facts["words_with_vector"] == 2
+    assert f"2 of the {facts['words']} words have a vector" in caplog.text
     assert 2 <= facts["words"] <= 3
     assert 0.5 < facts["unknown_share"]["validation"] < 0.8
     assert entry(model, "star") > 0

@@ -1,5 +1,6 @@
 """What a run of finetune begins with: a BERT's folder, or a new network over a tokenizer's pieces or over words."""
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,8 @@ from bertkit.stages.finetune_config import FinetuneConfig
 if TYPE_CHECKING:
     from bertkit.kinds.base import Kind
     from bertkit.models.sources import ModelSource
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def network_over_words(
     }
     entries, size, filled = read_entries(out), None, None
     if known:
+        log.info("%d of the %d words have a vector", len(known), len(words))
         ids, values = np.array([entries[word] for word in known]), np.stack(list(known.values()))
         size, filled = values.shape[1], KnownVectors(ids, values.astype(np.float32))
     made = config.model.facts(size=size, dropout=config.dropout, max_seq_length=config.max_seq_length)
