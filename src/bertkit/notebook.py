@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from bertkit import baselines, hub, storage
 from bertkit.artifacts import Artifact, Checkpoint, Metrics, Model, TaskData
 from bertkit.config import Layer, build, fingerprint, merge
+from bertkit.data.file_formats import guess_source, kind_of_format
 from bertkit.errors import ConfigError, DataError, StageError
 from bertkit.predictor import Given, Predictor
 from bertkit.stage import Stage
 from bertkit.stages.finetune_config import FinetuneConfig
-from bertkit.stages.task_inspection import guess_source, kind_of_format
 
 if TYPE_CHECKING:
     from bertkit.embedder import Embedder, Pooling

@@ -39,6 +39,8 @@ _ENDINGS = {
 _TABLES = {".csv", ".tsv", ".json", ".jsonl"}
 _TAG = re.compile(r"O|[BIESMLU]-\S+")
 _LOOKED_AT = 200
+_KINDS = dict.fromkeys(("conll", "tagged_jsonl", "tagged_parquet"), "tagging")
+_KINDS |= dict.fromkeys(("squad", "span_jsonl", "span_parquet"), "spans")
 
 # What others call these columns; the first that is there is taken.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -63,6 +65,34 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("sentiment", "emotion", "intent", "polarity", "is_duplicate", "similarity_score", "relatedness_score"),
     ),
 }
+
+
+def kind_of_format(format: str) -> str:
+    """The kind of task that files of a format hold."""
+    return _KINDS.get(format, "classification")
+
+
+def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The source of a task_data config that reads the file; what was found out on the way goes to `found`."""
+    format = given.pop("format", None) or detect_format(path)
+    found["format"] = format
+    columns = given.pop("columns", {})
+    if format in ("csv", "tsv", "jsonl", "parquet"):
+        if given.get("header", True):
+            reading = {name: given[name] for name in ("delimiter", "encoding") if name in given}
+            names = column_names(path, format, **reading)
+            found["columns"] = names
+            columns = guess_columns(names, columns)
+        found["read_as"] = columns
+    elif format in ("tagged_jsonl", "tagged_parquet") and not columns:
+        names = column_names(path, format.removeprefix("tagged_"))
+        entities = guess_entities(first_object(path)) if format == "tagged_jsonl" else {}
+        columns = guess_tokens(names) or ({} if "tokens" in names else entities)
+        found["columns"], found["read_as"] = names, columns
+    elif path.suffix.lower() == ".conllu":
+        given, columns = {"comments": True, **given}, columns or {"token": 2, "tag": 4}
+        found["read_as"] = columns
+    return {**given, "format": format, "train": str(path), **({"columns": columns} if columns else {})}
 
 
 def detect_format(path: Path) -> str:

@@ -140,6 +140,7 @@ def read_files(
         rows = read_table(path, format=format, columns=roles, **reading)
         _add(data, split, rows, prefix=split, folder=path.parent, max_bad_rows=max_bad_rows)
         data.source["files"][split] = [described(path)]
+    _leave_out_unlabelled(data)
     return data
 
 
@@ -232,9 +233,15 @@ def _read_hub(data: LabelledData, known: KnownSet, max_bad_rows: int) -> None:
 
     for split, rows in read_hub_set(known).items():
         _add(data, split, rows, prefix=split, max_bad_rows=max_bad_rows)
-        if not data.splits[split] and data.tallies[split].dropped[UNLABELLED]:
-            del data.splits[split]
+    _leave_out_unlabelled(data)
     data.source["from"] = f"Hugging Face Hub, {known.hub.path if known.hub else ''}"
+
+
+def _leave_out_unlabelled(data: LabelledData) -> None:
+    """Take out splits whose labels are all kept secret; their tallies stay."""
+    for split in [split for split, rows in data.splits.items() if not rows]:
+        if data.tallies[split].dropped[UNLABELLED]:
+            del data.splits[split]
 
 
 def _read_bbc(data: LabelledData) -> None:

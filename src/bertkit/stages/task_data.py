@@ -9,14 +9,15 @@ from bertkit.artifacts import TaskData
 from bertkit.config import Config, runtime
 from bertkit.errors import DataError
 from bertkit.stage import stage
-from bertkit.stages.task_sources import KnownSource, QuestionFiles, Source, TaggedFiles, mistake
+from bertkit.stages.task_sources import HubSource, KnownSource, QuestionFiles, Source, TaggedFiles, mistake
 
 
 class TaskDataConfig(Config):
     """Labelled texts, and how they are split."""
 
     source: Source
-    """`{dataset: NAME}` for a known set, or `{format: csv|tsv|jsonl|parquet, train: FILE, ...}` for your own files."""
+    """`{dataset: NAME}` for a known set, `{format: csv|tsv|jsonl|parquet, train: FILE, ...}` for your own files, or
+    `{format: hub, path: NAME}` for any data set of the Hub."""
 
     name: str | None = Field(None, min_length=1)
     """What reports call the task; the set's name, or that of the training file, when not given."""
@@ -71,6 +72,8 @@ def _input_files(config: TaskDataConfig) -> list[Path]:
     source = config.source
     if isinstance(source, KnownSource):
         return _known_files(source.dataset, config.data_dir)
+    if isinstance(source, HubSource):
+        return []
     files = source.splits()
     for split, path in files.items():
         if not path.is_file():
@@ -94,6 +97,20 @@ def _known_files(name: str, data_dir: Path | None) -> list[Path]:
 @stage("task_data", version=3, input_files=_input_files)
 def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
     """Labelled texts in checked splits, every dropped row counted."""
+    if isinstance(config.source, HubSource):
+        from bertkit.stages.hub_tasks import fetched
+
+        with fetched(config, config.source) as ready:
+            data = _prepared(ready)
+        data.source["from"] = f"Hugging Face Hub, {config.source.path}"
+    else:
+        data = _prepared(config)
+    data.write(out)
+    return TaskData(out)
+
+
+def _prepared(config: TaskDataConfig) -> Any:
+    """The rows in splits that are fit to train on."""
     data = read_task(config)
     data.name = config.name or data.name
     if config.fold is not None:
@@ -103,15 +120,16 @@ def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
         max_train_samples=config.max_train_samples,
         max_eval_samples=config.max_eval_samples,
     )
-    data.write(out)
-    return TaskData(out)
+    return data
 
 
 def read_task(config: TaskDataConfig) -> Any:
-    """The rows of every split as a `SplitData`, by the reader of their kind."""
+    """The rows of every split as a `SplitData`, by the reader of their kind; a set of the Hub must have been fetched."""
     from bertkit.data.task_catalogue import known_set
 
     source = config.source
+    if isinstance(source, HubSource):
+        raise TypeError("a data set of the Hub is read from the files of `hub_tasks.fetched`")
     if isinstance(source, KnownSource):
         known = known_set(source.dataset)
         data_dir = config.data_dir.expanduser() if config.data_dir else None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertkit.config import Layer, build
+from bertkit.data.file_formats import guess_source, kind_of_format
 from bertkit.errors import DataError
 from bertkit.stages.task_data import TaskDataConfig, read_task
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from bertkit.data.split_data import SplitData
 
 _TEXTS = {"classification": ("text", "text_pair"), "tagging": ("text",), "spans": ("question", "context")}
-_KINDS = dict.fromkeys(("conll", "tagged_jsonl", "tagged_parquet"), "tagging")
-_KINDS |= dict.fromkeys(("squad", "span_jsonl", "span_parquet"), "spans")
 _OF_LENGTHS = ("characters", "tokens", "truncated", "unknown_tokens")
 _SHOWN_LABELS = 20
 _SHOWN_ROWS = 10
@@ -103,43 +102,6 @@ def as_text(found: Mapping[str, Any]) -> Iterator[str]:
         yield _line("", "task_data stops at a bad row unless max_bad_rows allows it.")
     if "tokens" not in next(iter(splits.values()), {}):
         yield _line("", "--tokenizer DIR tells lengths in tokens, and what would be cut.")
-
-
-def kind_of_format(format: str) -> str:
-    """The kind of task that files of a format hold."""
-    return _KINDS.get(format, "classification")
-
-
-def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """The source of a task_data config that reads the file; what was found out on the way goes to `found`."""
-    from bertkit.data.file_formats import (
-        column_names,
-        detect_format,
-        first_object,
-        guess_columns,
-        guess_entities,
-        guess_tokens,
-    )
-
-    format = given.pop("format", None) or detect_format(path)
-    found["format"] = format
-    columns = given.pop("columns", {})
-    if format in ("csv", "tsv", "jsonl", "parquet"):
-        if given.get("header", True):
-            reading = {name: given[name] for name in ("delimiter", "encoding") if name in given}
-            names = column_names(path, format, **reading)
-            found["columns"] = names
-            columns = guess_columns(names, columns)
-        found["read_as"] = columns
-    elif format in ("tagged_jsonl", "tagged_parquet") and not columns:
-        names = column_names(path, format.removeprefix("tagged_"))
-        entities = guess_entities(first_object(path)) if format == "tagged_jsonl" else {}
-        columns = guess_tokens(names) or ({} if "tokens" in names else entities)
-        found["columns"], found["read_as"] = names, columns
-    elif path.suffix.lower() == ".conllu":
-        given, columns = {"comments": True, **given}, columns or {"token": 2, "tag": 4}
-        found["read_as"] = columns
-    return {**given, "format": format, "train": str(path), **({"columns": columns} if columns else {})}
 
 
 def _problem(data: "SplitData[Any]", path: Path) -> dict[str, Any] | None:

@@ -32,6 +32,42 @@ class KnownSource(Config):
             raise mistake(f"{e.what}{'' if e.what.endswith('?') else '.'} {e.remedy}") from None
 
 
+class HubSource(Config):
+    """Any data set of the Hugging Face Hub: labelled texts, tagged tokens or questions, which its columns tell."""
+
+    format: Literal["hub"]
+    """Says what kind of source this is."""
+
+    path: str
+    """Its name on the Hub, as in `datasets.load_dataset`."""
+
+    name: str | None = None
+    """Its configuration, as in `datasets.load_dataset`."""
+
+    revision: str | None = None
+    """A commit, branch or tag; without one, what the Hub has when the stage runs first."""
+
+    train: str | None = None
+    """What it calls the split to train on, if not `train`."""
+
+    validation: str | None = None
+    """What it calls the split to choose the best model by, if not `validation`, `dev` or `valid`."""
+
+    test: str | None = None
+    """What it calls the split to report on, if not `test`. A split in which every label is -1 is left out."""
+
+    columns: dict[str, Any] | None = None
+    """Which columns hold what, as for parquet files; those of common names are found."""
+
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What else a source of parquet files may say: `problem_type`, `label_names`, `unlabelled`, `scheme`, `scorer`, ..."""
+
+    def splits(self) -> dict[str, str]:
+        """The splits that are named, by ours."""
+        given = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {ours: theirs for ours, theirs in given.items() if theirs is not None}
+
+
 class ColumnNames(Config):
     """Which columns of a table hold what, by name, or by number from 1."""
 
@@ -333,6 +369,7 @@ def _kind(source: Any) -> str | None:
 
 Source = Annotated[
     Annotated[KnownSource, Tag("known")]
+    | Annotated[HubSource, Tag("hub")]
     | Annotated[CsvSource, Tag("csv")]
     | Annotated[TsvSource, Tag("tsv")]
     | Annotated[JsonlSource, Tag("jsonl")]
@@ -347,6 +384,6 @@ Source = Annotated[
         _kind,
         custom_error_type="source_kind",
         custom_error_message="must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll, tagged_jsonl, "
-        "tagged_parquet, squad, span_jsonl or span_parquet",
+        "tagged_parquet, squad, span_jsonl, span_parquet or hub",
     ),
 ]

@@ -1,11 +1,11 @@
 """A text column of a data set on the Hugging Face Hub to raw documents, streamed."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from bertkit.data.hub_datasets import refuse_paths, reporting_hub_errors
 from bertkit.data.sources.raw import NULL, OnBadUtf8, RawDocument, Tally, well_formed
-from bertkit.errors import DataError, HostError, did_you_mean
+from bertkit.errors import DataError, did_you_mean
 
 
 def read_hub(
@@ -27,7 +27,7 @@ def read_hub(
         DataError: no such data set, configuration, split or column of text.
         HostError: the Hub cannot be reached.
     """
-    _refuse_paths(path)
+    refuse_paths(path, instead="For local files use source.format=text, jsonl or parquet with source.files.")
     label = f"{path}/{name}" if name else path
     rows = _rows(path, name, split, revision)
     for number, row in enumerate(rows, start=1):
@@ -45,38 +45,9 @@ def read_hub(
         yield RawDocument(f"{label}:{number}", text, where)
 
 
-def _refuse_paths(path: str) -> None:
-    """`load_dataset` would look for a local script or folder of that name, or ask the Hub for it for a long time."""
-    if path.startswith((".", "/", "~")) or path.count("/") > 1 or Path(path).exists():
-        raise DataError(
-            "is a path on this machine, not the name of a data set on the Hub",
-            where=path,
-            remedy="For local files use source.format=text, jsonl or parquet with source.files.",
-        )
-
-
 def _rows(path: str, name: str | None, split: str, revision: str | None) -> Iterator[dict[str, Any]]:
     import datasets
-    from datasets.exceptions import DatasetNotFoundError
 
-    try:
+    instead = "download the data set elsewhere and use source.format=parquet or jsonl."
+    with reporting_hub_errors(path, instead=instead):
         yield from datasets.load_dataset(path, name, split=split, revision=revision, streaming=True)
-    except DatasetNotFoundError as e:
-        raise DataError(
-            f"the Hub has no such data set, or it is private: {_first_line(e)}",
-            where=path,
-            remedy="Check source.path. For a gated or private one log in with: hf auth login",
-        ) from None
-    except ConnectionError as e:
-        raise HostError(
-            f"the Hugging Face Hub cannot be reached: {_first_line(e)}",
-            where=path,
-            remedy="Connect this machine (and unset HF_HUB_OFFLINE), or download the data set elsewhere and use "
-            "source.format=parquet or jsonl.",
-        ) from None
-    except (ValueError, RuntimeError, OSError) as e:
-        raise DataError(f"cannot be read: {_first_line(e)}", where=path) from e
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
