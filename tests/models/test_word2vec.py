@@ -196,6 +196,15 @@ def test_first_vectors_are_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> N
     assert np.abs(whole).max() <= 1 / 3
 
 
+def test_words_left_out_are_counted_by_reason(tmp_path: Path) -> None:
+    part = encode(["a a a a b b b c c c d d e"], str.split)
+    write_stream(tmp_path / "stream", [part], min_count=3, max_size=2)
+    stream = open_stream(tmp_path / "stream")
+    assert stream is not None
+    assert stream.words == ["a", "b"]
+    assert stream.facts["dropped"] == {"words too rare": 3, "words over max_vocab_size": 3}
+
+
 def test_of_a_long_sentence_nothing_is_lost(tmp_path: Path) -> None:
     stream = made_stream(tmp_path, [["a", "b", "c"] * 8000, ["a"]])
     assert stream.ends.tolist() == [10_000, 20_000, 24_000, 24_001]

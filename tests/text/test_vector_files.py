@@ -1,5 +1,6 @@
 """Word vectors of others are read whatever their format, and what is wrong in them is named."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,21 @@ def binary(words: list[str], values: np.ndarray, *, line_ends: bool) -> bytes:
         text(WORDS, VALUES, header=False),
         binary(WORDS, VALUES, line_ends=True),
         binary(WORDS, VALUES, line_ends=False),
+        b"\xef\xbb\xbf" + text(WORDS, VALUES, header=True),
+        b"\xef\xbb\xbf" + text(WORDS, VALUES, header=False).replace(b"\n", b"\r\n"),
+        gzip.compress(text(WORDS, VALUES, header=False)),
+        gzip.compress(binary(WORDS, VALUES, line_ends=True)),
     ],
-    ids=["word2vec text", "GloVe", "word2vec binary", "gensim binary"],
+    ids=[
+        "word2vec text",
+        "GloVe",
+        "word2vec binary",
+        "gensim binary",
+        "text of Windows",
+        "GloVe of Windows",
+        "packed GloVe",
+        "packed binary",
+    ],
 )
 def test_every_format_gives_the_same_vectors(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "vectors"
@@ -104,6 +118,8 @@ def test_a_word_of_glove_may_hold_spaces_and_of_two_the_first_counts(
         (b"a 1 2\nb 1 x\n", r"v:2: is not a word and 2 numbers"),
         (b"a 1 2\nb nan 1\n", r"v:2: has a number that is not finite, of the word 'b'"),
         (b"a 1 2\n\xff 3 1\n", r"v:2: has a word that is not UTF-8"),
+        (gzip.compress(text(WORDS, VALUES, header=True))[:-12], r"v: Compressed file ended"),
+        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\xff" * 30, r"v: Error -3 while decompressing"),
         (b"a 1 2\n  3 1\n", r"v:2: has an empty word"),
         (b"", r"v.* holds no vectors"),
         (b"0 2\n", r"v.* holds no vectors"),

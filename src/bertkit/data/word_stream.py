@@ -75,12 +75,14 @@ def write_stream(folder: Path, parts: Iterable[EncodedWords], *, min_count: int,
             )
         storage.remove_tree(new / "all.bin")
         storage.remove_tree(new / "lengths.bin")
+        rare = sum(count for count in counts.values() if count < min_count)
+        over = counts.total() - kept - rare
         facts = {
             "words": counts.total(),
             "kept_words": kept,
             "distinct_words": len(counts),
             "vocabulary": len(words),
-            "dropped": {"words too rare": counts.total() - kept},
+            "dropped": {"words too rare": rare, **({"words over max_vocab_size": over} if over else {})},
         }
         content = {"facts": facts, "words": words, "counts": [counts[word] for word in words]}
         storage.write_json(new / "stream.json", content)

@@ -69,7 +69,8 @@ class Word2VecConfig(Config):
     """Of first vectors, subsampling, windows and noise."""
 
     num_threads: int | None = runtime(None, ge=1)
-    """Threads that learn; by default one a core. With 1, every run gives the same bytes; with more, the same quality."""
+    """Threads that learn; by default one a core. With 1, every run on one kind of processor gives the same bytes; with more,
+    the same quality."""
 
     num_workers: int | None = runtime(None, ge=0)
     """Processes that split the text into words; by default one a core, at most eight. The result does not depend on it."""

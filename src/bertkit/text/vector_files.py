@@ -1,11 +1,14 @@
 """Word vectors of others: word2vec's text and binary files, and GloVe's text files, which have no header."""
 
+import gzip
 import logging
+import zlib
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import whitespace
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +34,20 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
     """The vectors of the `wanted` words, or of all, in the file's order; memory follows what is wanted.
 
     A first line of two whole numbers is a header: word2vec's. Of a word that stands there twice the first counts, as
-    in gensim.
+    in gensim. Files packed by gzip are read as they are.
 
     Raises:
         DataError: there is no such file, it holds no vectors, a line does not hold a word and as many numbers as the
             others, or there are more or fewer words than the header promises.
     """
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
+            begin = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+            file.seek(begin)
             header = file.readline()
             found = _header(header)
             if found is None:
-                file.seek(0)
+                file.seek(begin)
                 return _collect(_lines(file, path, len(header.split()) - 1, 1), path, wanted)
             count, width = found
             if not 1 <= width <= _WIDEST:
@@ -50,8 +55,8 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
             if _is_binary(file, width):
                 return _collect(_binary(file, path, count, width), path, wanted)
             return _collect(_lines(file, path, width, 2), path, wanted, promised=count)
-    except OSError as e:
-        raise DataError(e.strerror or str(e), where=str(path)) from None
+    except (OSError, EOFError, zlib.error) as e:
+        raise DataError(getattr(e, "strerror", None) or str(e), where=str(path)) from None
 
 
 def write_vectors(path: Path, vectors: Vectors, *, binary: bool) -> None:
@@ -70,6 +75,12 @@ def write_vectors(path: Path, vectors: Vectors, *, binary: bool) -> None:
                 file.write(word.encode() + b" " + values.astype("<f4").tobytes())
             else:
                 file.write(f"{word} {' '.join(map(str, values))}\n".encode())
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
 
 
 def _header(line: bytes) -> tuple[int, int] | None:
