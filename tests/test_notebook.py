@@ -103,7 +103,7 @@ def test_tags_and_answers(start: Path) -> None:
         sentences[" ".join(tokens)] = {"tokens": tokens, "tags": tags}
     tagged = bertkit.finetune("tagging", train=list(sentences.values()), model=start, **SMALL)
     assert tagged.scores["f1"] > 0.8
-    (line,) = tagged.model.predict(["a saw Bob ."])
+    (line,) = tagged.model.predict(["a saw in a Bob ."])
     assert [entity["text"] for entity in line["entities"]] == ["Bob"]
 
     contexts = [f"{a} is in {b} . the {c}" for a in ("ada", "bob") for b in ("rome", "oslo") for c in WORDS[:6]]

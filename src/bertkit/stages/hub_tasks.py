@@ -3,42 +3,38 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bertkit import storage
-from bertkit.config import Layer, build
 from bertkit.errors import DataError
-from bertkit.stages.task_data import TaskDataConfig
 from bertkit.stages.task_sources import HubSource
 
 _NO_LABEL = ["-1"]  # of a class label, as the Hub has it
 
 
 @contextmanager
-def fetched(config: TaskDataConfig, source: HubSource) -> Iterator[TaskDataConfig]:
-    """The same config with the data set's parquet files as its source, which are there as long as the block runs.
+def fetched(source: HubSource) -> Iterator[dict[str, Any]]:
+    """A source of parquet files, which are there as long as the block runs.
 
     Raises:
-        ConfigError: `columns` or `options` do not fit what the data set holds.
-        DataError: there is no such data set, or it cannot be used; `where` names it and not our files.
+        DataError: there is no such data set, or, also within the block, it cannot be used; `where` names it and not our
+            files.
         HostError: the Hub cannot be reached.
     """
     from bertkit.data.hub_datasets import fetch_splits
 
     folder = storage.temporary_directory()
-    shown = source.path if source.name is None else f"{source.path}/{source.name}"
     try:
         files = fetch_splits(source.path, folder, name=source.name, revision=source.revision, splits=source.splits())
-        layer = {"source": _source(source, files), "name": config.name or shown.rpartition("/")[2]}
-        rest = config.model_dump(mode="json", exclude={"source", "name"})
-        yield build(TaskDataConfig, Layer({**rest, **layer}), name="task_data")
+        yield _source(source, files)
     except DataError as e:
-        where = (e.where or shown).replace(f"{folder}/", f"{shown}/").replace(".parquet", "")
+        where = (e.where or source.shown).replace(f"{folder}/", f"{source.shown}/").replace(".parquet", "")
         raise DataError(e.what, where=where, remedy=e.remedy) from None
     finally:
         storage.remove_tree(folder)
 
 
-def _source(source: HubSource, files: dict[str, Path]) -> dict[str, object]:
+def _source(source: HubSource, files: dict[str, Path]) -> dict[str, Any]:
     from bertkit.data.file_formats import guess_source
     from bertkit.data.tables.parquet import label_names
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from bertkit.artifacts import TaskData
-from bertkit.config import Config, runtime
+from bertkit.config import Config, Layer, build, runtime
 from bertkit.errors import DataError
 from bertkit.stage import stage
 from bertkit.stages.task_sources import HubSource, KnownSource, QuestionFiles, Source, TaggedFiles, mistake
@@ -100,9 +100,11 @@ def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
     if isinstance(config.source, HubSource):
         from bertkit.stages.hub_tasks import fetched
 
-        with fetched(config, config.source) as ready:
-            data = _prepared(ready)
-        data.source["from"] = f"Hugging Face Hub, {config.source.path}"
+        with fetched(config.source) as source:
+            layer = config.model_dump(mode="json") | {"source": source}
+            data = _prepared(build(TaskDataConfig, Layer(layer), name="task_data"))
+        data.name = config.name or config.source.shown.rpartition("/")[2]
+        data.source["from"] = f"Hugging Face Hub, {config.source.shown}"
     else:
         data = _prepared(config)
     data.write(out)

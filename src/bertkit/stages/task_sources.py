@@ -62,6 +62,11 @@ class HubSource(Config):
     options: dict[str, Any] = Field(default_factory=dict)
     """What else a source of parquet files may say: `problem_type`, `label_names`, `unlabelled`, `scheme`, `scorer`, ..."""
 
+    @property
+    def shown(self) -> str:
+        """What errors and reports call it."""
+        return self.path if self.name is None else f"{self.path}/{self.name}"
+
     def splits(self) -> dict[str, str]:
         """The splits that are named, by ours."""
         given = {"train": self.train, "validation": self.validation, "test": self.test}
