@@ -168,6 +168,41 @@ class TestJsonLines:
         assert says in found[2].error.what
         assert found[2].error.where == f"{file}:3"
 
+    @given(
+        records=st.lists(st.fixed_dictionaries({"text": TEXT, "label": st.integers()}), min_size=1),
+        indent=st.sampled_from([None, 0, 2]),
+    )
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    def test_a_list_of_objects_is_read_like_lines_of_them(self, file, records, indent):
+        content = "\ufeff" + json.dumps(records, ensure_ascii=False, indent=indent) + "\n"
+        found = rows(file, "jsonl", content)
+        assert [row.values for row in found] == records
+        assert [row.number for row in found] == list(range(1, len(records) + 1))
+        lines = content.split("\n")
+        for row in found:
+            assert "{" in lines[int(row.where.rpartition(":")[2]) - 1]
+
+    @pytest.mark.parametrize(
+        ("content", "line", "says"),
+        [
+            ('[{"text": "a", "label": 1},\n {"text": "b", ', 2, "not JSON"),
+            ('[{"text": "a", "label": 1},\n\n {"text": "b"}', 3, "not JSON"),
+            ('[\n{"text": "a", "label": 1}]\n[{"text": "b"}]', 2, "something follows the list"),
+            ('[{"text": "a", "text": "b"}]', 1, "twice"),
+            (b'[{"text": "a"},\n{"text": "\xff"}]', 2, "not UTF-8: byte 0xff"),
+        ],
+    )
+    def test_a_broken_list_is_refused_by_its_line(self, file, content, line, says):
+        with pytest.raises(DataError, match=says) as caught:
+            rows(file, "jsonl", content)
+        assert caught.value.where == f"{file}:{line}"
+
+    def test_what_is_no_object_in_a_list_is_one_bad_row(self, file):
+        found = rows(file, "jsonl", '[{"text": "a", "label": 1}, 7,\n {"label": 2}]')
+        assert [type(row) for row in found] == [Row, BadRow, BadRow]
+        assert (found[1].reason, found[2].reason) == ("not a JSON object", "missing column")
+        assert found[2].error.where == f"{file}:2"
+
 
 class TestParquet:
     def write(self, path, **columns):

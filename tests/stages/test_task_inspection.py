@@ -138,8 +138,8 @@ def test_the_command(reviews, tmp_path):
         ("mac.csv", b"text,label\ra,x\rb,y\r", r"mac\.csv:1: the header cannot be read"),
         ("rows.csv.gz", b"\x1f\x8b", "is compressed"),
         ("head.csv", b"text,label\n", r"head\.csv: has no row that can be used, of 0"),
-        ("list.json", b'[\n {"text": "a", "label": "x"}\n]\n', "is a JSON list"),
-        ("spacy.jsonl", b'["Ann", {"entities": [[0, 3, "PER"]]}]\n', "is a JSON list"),
+        ("list.json", b'[\n {"text": "a", "label": "x"},\n {"text": \n', r"list\.json:4: not JSON"),
+        ("spacy.jsonl", b'["Ann", {"entities": [[0, 3, "PER"]]}]\n', "holds lists, not objects"),
     ],
 )
 def test_files_that_cannot_be_used_say_why(tmp_path, name, content, says):

@@ -1,7 +1,6 @@
 """What kind of task file lies there, and which of its columns hold what: found out, to be shown and corrected."""
 
 import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bertkit import storage
-from bertkit.data.tables.json_lines import ONE_A_LINE
+from bertkit.data.tables.json_lines import ONE_A_LINE, first_object, is_list
 from bertkit.data.tables.lines import Encoding, Lines, without_line_end
 from bertkit.errors import DataError
 
@@ -86,7 +85,7 @@ def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> di
         found["read_as"] = columns
     elif format in ("tagged_jsonl", "tagged_parquet") and not columns:
         names = column_names(path, format.removeprefix("tagged_"))
-        entities = guess_entities(first_object(path)) if format == "tagged_jsonl" else {}
+        entities = guess_entities(first_object(path) or {}) if format == "tagged_jsonl" else {}
         columns = guess_tokens(names) or ({} if "tokens" in names else entities)
         found["columns"], found["read_as"] = names, columns
     elif path.suffix.lower() == ".conllu":
@@ -117,7 +116,7 @@ def detect_format(path: Path) -> str:
     if not filled:
         raise DataError("is empty", where=str(path))
     if filled[0].lstrip().startswith(("{", "[")):
-        return _json_format(filled[0], str(path))
+        return _json_format(path, filled[0])
     tokens = [line.split() for line in filled if not line.startswith("#")]
     if len(filled) < len(lines) and all(_TAG.fullmatch(cells[-1]) for cells in tokens if len(cells) > 1):
         return "conll"
@@ -128,15 +127,15 @@ def detect_format(path: Path) -> str:
     )
 
 
-def _json_format(line: str, where: str) -> str:
-    """Lines of objects, of texts, tagged tokens or questions, or else one document over many lines.
+def _json_format(path: Path, line: str) -> str:
+    """Lines or a list of objects, of texts, tagged tokens or questions, or else one document over many lines.
 
     Raises:
-        DataError: it is a list.
+        DataError: its lines are lists.
     """
-    if line.lstrip().startswith("["):
-        raise DataError("is a JSON list, or lines of them", where=where, remedy=ONE_A_LINE)
-    first = _object(line)
+    if line.lstrip().startswith("[") and not is_list(path):
+        raise DataError("holds lists, not objects", where=str(path), remedy=ONE_A_LINE)
+    first = first_object(path)
     if first is None or isinstance(first.get("data"), list):
         return "squad"
     return "tagged_jsonl" if guess_entities(first) else _of_columns(list(first), "jsonl")
@@ -161,7 +160,7 @@ def column_names(path: Path, format: str, *, delimiter: str | None = None, encod
     if line is None:
         raise DataError("is empty", where=str(path))
     if format == "jsonl":
-        return list(_object(line) or {})
+        return list(first_object(path) or {})
     if format == "csv":
         try:
             return next(csv.reader([line], delimiter=delimiter or ","))
@@ -214,20 +213,6 @@ def _are_entities(name: str, value: Any) -> bool:
         case [dict() as first, *_]:
             return bool({"start", "start_offset"} & set(first))
     return False
-
-
-def first_object(path: Path) -> dict[str, Any]:
-    """The first record of a JSON-lines file; empty where it is none."""
-    line = next((text for text in map(without_line_end, Lines(path)) if text.strip()), "")
-    return _object(line) or {}
-
-
-def _object(line: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _parquet_columns(path: Path) -> list[str]:

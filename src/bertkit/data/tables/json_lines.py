@@ -1,7 +1,9 @@
-"""JSON lines to rows: one object a line, values as JSON types them."""
+"""JSON to rows: one object a line, or a list of objects, values as JSON types them."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,85 @@ from bertkit.errors import DataError
 
 NOT_JSON = "not a JSON object"
 
-ONE_A_LINE = 'Write one object a line: {"text": "...", "label": "..."}; of a list, jq -c ".[]" FILE makes such lines.'
+ONE_A_LINE = 'Write one object a line, {"text": "...", "label": "..."}, or a list of such objects.'
+
+_LIST = re.compile(r"\s*\[\s*\{")
+_BETWEEN = re.compile(r"[\s,]*")
 
 
 def read_json_lines(path: Path, *, columns: Columns, optional: Sequence[str] = ()) -> Iterator[Row | BadRow]:
-    """The rows of a JSON lines file; columns go by name, and `optional` fields are read where a record has them."""
+    """The rows of a file; columns go by name, and `optional` fields are read where a record has them.
+
+    The objects of a list are numbered from 1, and `where` names the line they begin in; a list is read as a whole.
+
+    Raises:
+        DataError: a list breaks off, or something follows it.
+    """
     lines = Lines(path)
+    if is_list(path):
+        for number, (where, record) in enumerate(_records(lines), start=1):
+            yield record if isinstance(record, BadRow) else _row(number, where, record, columns, optional)
+        return
     for line in lines:
-        yield _row(without_line_end(line), columns, optional, lines)
+        record = _record(without_line_end(line), lines)
+        if isinstance(record, BadRow):
+            yield record
+        else:
+            yield _row(lines.number, lines.where(lines.number), record, columns, optional)
 
 
-def _row(text: str, columns: Columns, optional: Sequence[str], lines: Lines) -> Row | BadRow:
+def is_list(path: Path) -> bool:
+    """Whether a file begins like a list of objects."""
+    first = "".join(islice(Lines(path), 100))
+    return _LIST.match(first) is not None
+
+
+def first_object(path: Path) -> dict[str, Any] | None:
+    """The first record of a file, of lines or a list; None where it is none, or breaks off."""
+    lines = Lines(path)
+    try:
+        if is_list(path):
+            record: Any = next((record for _, record in _records(lines)), None)
+        else:
+            line = next((text for text in map(without_line_end, lines) if text.strip()), "")
+            record = json.loads(line)
+    except (ValueError, RecursionError, DataError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _records(lines: Lines) -> Iterator[tuple[str, dict[str, Any] | BadRow]]:
+    """The place of each object of a list, and the object; whatever else the list holds is refused."""
+    text = "".join(lines)
+    if error := lines.bad_bytes(text):
+        raise error
+    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    place, line, number = text.index("[") + 1, 1, 0
+    while True:
+        begin = _BETWEEN.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing too
+        line += text.count("\n", place, begin)
+        where = lines.where(line)
+        if text[begin : begin + 1] == "]":
+            break
+        number += 1
+        try:
+            record, place = decoder.raw_decode(text, begin)
+        except json.JSONDecodeError as e:
+            what = f"not JSON: {e.msg} at character {e.colno}"
+            raise DataError(what, where=lines.where(e.lineno), remedy="The list cannot be read further.") from None
+        except (ValueError, RecursionError) as e:
+            raise DataError(f"not JSON: {e}", where=where, remedy="The list cannot be read further.") from None
+        line += text.count("\n", begin, place)
+        if isinstance(record, dict):
+            yield where, record
+        else:
+            yield where, BadRow(number, NOT_JSON, _no_object(record, where))
+    if text[begin + 1 :].strip():
+        raise DataError("something follows the list", where=where, remedy=ONE_A_LINE)
+
+
+def _record(text: str, lines: Lines) -> dict[str, Any] | BadRow:
+    """The object of a line."""
     number, where = lines.number, lines.where(lines.number)
     if error := lines.bad_bytes(text):
         return BadRow(number, NOT_UTF8, error)
@@ -34,9 +104,14 @@ def _row(text: str, columns: Columns, optional: Sequence[str], lines: Lines) -> 
         return BadRow(number, NOT_JSON, DataError(what, where=where, remedy=ONE_A_LINE))
     except (ValueError, RecursionError) as e:
         return BadRow(number, NOT_JSON, DataError(f"not JSON: {e}", where=where))
-    if not isinstance(record, dict):
-        what = f"holds a {type(record).__name__}, not an object"
-        return BadRow(number, NOT_JSON, DataError(what, where=where, remedy=ONE_A_LINE))
+    return record if isinstance(record, dict) else BadRow(number, NOT_JSON, _no_object(record, where))
+
+
+def _no_object(record: Any, where: str) -> DataError:
+    return DataError(f"holds a {type(record).__name__}, not an object", where=where, remedy=ONE_A_LINE)
+
+
+def _row(number: int, where: str, record: dict[str, Any], columns: Columns, optional: Sequence[str]) -> Row | BadRow:
     names = list(record)
     try:
         places = find_columns(columns, names, len(names), where=where)
