@@ -177,3 +177,10 @@ def test_a_vocabulary_of_another_language_is_told_before_the_training_and_with_t
     caplog.clear()
     told = bertkit.finetune("classification", train=dishes(40, 0), model=start, **{**SMALL, "max_steps": 1})
     assert (told.metrics["unknown_tokens"], "unknown" in caplog.text) == (0.0, False)
+
+
+def test_splits_of_two_formats_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("text,label\nhello,a\nbye,b\n")
+    rows = [("one", "a"), ("two", "b")]
+    with pytest.raises(ConfigError, match="test is csv, train is jsonl"):
+        bertkit.finetune("classification", train=rows, test=tmp_path / "test.csv", model="bag")

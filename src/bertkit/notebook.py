@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bertkit import baselines, hub, storage
 from bertkit.artifacts import Artifact, Checkpoint, Metrics, Model, TaskData
 from bertkit.config import Layer, build, fingerprint, merge
-from bertkit.data.file_formats import guess_source, kind_of_format
+from bertkit.data.file_formats import detect_format, guess_source, kind_of_format
 from bertkit.errors import ConfigError, DataError, StageError
 from bertkit.predictor import Given, Predictor
 from bertkit.stage import Stage
@@ -222,6 +222,10 @@ def _source(kind: Kind, files: Mapping[str, Path], source: Mapping[str, Any]) ->
             where=str(files["train"]),
             remedy=f'Call finetune("{other}", ...), or name format and columns in source={{...}}.',
         )
+    for split, path in files.items():
+        if path.suffix != files["train"].suffix and (own := detect_format(path)) != found["format"]:
+            what = f"{split} is {own}, train is {found['format']}"
+            raise ConfigError(what, where=str(path), remedy="Give all splits as rows, or as files of one format.")
     return found | {split: str(path) for split, path in files.items()}
 
 
