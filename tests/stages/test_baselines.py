@@ -190,6 +190,17 @@ def test_vectors_are_where_embeddings_begin(channels: str, data: TaskData, tmp_p
         assert 0 < (tuned - given).abs().max() < 0.5
 
 
+def test_vectors_can_begin_with_length_one(data: TaskData, tmp_path: Path) -> None:
+    vectors = word_vectors(
+        tmp_path / "v", ["boat", "soup", "star"], np.array([[3, 0, 4, 0], [0, 0, 0, 0], [0, 0, 0, 9]])
+    )
+    options = ["model.embeddings.channels=static", "model.embeddings.size=4", "model.embeddings.unit_vectors=true"]
+    model = train(tmp_path / "m", data, "textcnn", *options, vectors=vectors)
+    table = load_file(model.path / "model.safetensors")["backbone.embeddings.fixed.weight"]
+    found = table[[entry(model, word) for word in ("boat", "soup", "star")]]
+    torch.testing.assert_close(found, torch.tensor([[0.6, 0, 0.8, 0], [0, 0, 0, 0], [0, 0, 0, 1]]))
+
+
 def test_a_file_of_vectors_serves_as_well_and_widens_the_vocabulary(
     data: TaskData, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -237,6 +248,7 @@ def test_inputs_that_do_not_fit_the_backbone_are_refused(data: TaskData, tokeniz
         (["model.backbone=rnn", "model.words.min_count=2"], {"tokenizer": tokenizer}, "model.words is not read"),
         (["model.backbone=rnn", "model.embeddings.channels=static"], {}, "channels=static keeps vectors as given"),
         (["model.backbone=rnn", "model.embeddings.channels=static"], {"tokenizer": tokenizer}, "and none are"),
+        (["model.backbone=rnn", "model.embeddings.unit_vectors=true"], {}, "unit_vectors changes the vectors given"),
         (["model.backbone=rnn", "model.embeddings.size=5"], {"vectors": vectors}, "is 5, the vectors have 4 numbers"),
         (["model.backbone=rnn"], {"vectors": far}, "has a vector for no word of the task"),
         (["model.backbone=rnn", "classification.window_pooling=mean"], {}, "window_pooling is for a BERT"),

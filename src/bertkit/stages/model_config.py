@@ -22,8 +22,14 @@ class EmbeddingsConfig(Config):
     2014)."""
     vectors_file: Path | None = runtime(None)
     """Word vectors to begin with: a word2vec text or binary file, or a GloVe text file."""
+    unit_vectors: bool = False
+    """Bring the vectors given to length 1. Those of word2vec grow long in training, and what is long hardly learns."""
     dropout: Share = 0.0
     """Dropout on the vectors."""
+
+    def identity(self) -> dict[str, Any]:
+        """Without unit vectors as before there were any: what was trained then keeps its name."""
+        return {name: value for name, value in super().identity().items() if name != "unit_vectors" or value}
 
 
 class WordsConfig(Config):

@@ -79,8 +79,9 @@ def network_over_pieces(config: FinetuneConfig, tokenizer: Tokenizer) -> Startin
     """A new network that reads the tokenizer's word pieces."""
     from bertkit.models.sources import NetworkSource
 
-    if config.model.embeddings.channels != "non_static":
-        raise _no_vectors(config, "Give the input vectors, or model.embeddings.vectors_file, instead of tokenizer.")
+    _refuse_options_of_vectors(
+        config, "Give the input vectors, or model.embeddings.vectors_file, instead of tokenizer."
+    )
     if "words" in config.model.model_fields_set:
         raise ConfigError(
             "model.words is not read where `tokenizer` makes word pieces", remedy="Leave one of the two out."
@@ -131,8 +132,11 @@ def network_over_words(
     entries, size, filled = read_entries(out), None, None
     if known:
         log.info("%d of the %d words have a vector", len(known), len(words))
-        ids, values = np.array([entries[word] for word in known]), np.stack(list(known.values()))
-        size, filled = values.shape[1], KnownVectors(ids, values.astype(np.float32))
+        ids, values = np.array([entries[word] for word in known]), np.stack(list(known.values())).astype(np.float32)
+        if config.model.embeddings.unit_vectors:
+            lengths = np.linalg.norm(values, axis=1, keepdims=True)
+            values /= np.where(lengths > 0, lengths, 1)
+        size, filled = values.shape[1], KnownVectors(ids, values)
     made = config.model.facts(size=size, dropout=config.dropout, max_seq_length=config.max_seq_length)
     return StartingPoint(out, NetworkSource(out, made, config.seed, filled), facts)
 
@@ -156,8 +160,7 @@ def _known_vectors(config: FinetuneConfig, vectors: WordVectors | None, words: l
         read = read_vectors(embeddings.vectors_file, wanted)
         found, where = dict(zip(read.words, read.values, strict=True)), str(embeddings.vectors_file)
     else:
-        if embeddings.channels != "non_static":
-            raise _no_vectors(config, "Give the input vectors, or model.embeddings.vectors_file.")
+        _refuse_options_of_vectors(config, "Give the input vectors, or model.embeddings.vectors_file.")
         return {}
     places = {word: word if word in found else word.lower() for word in words}
     known = {word: found[place] for word, place in places.items() if place in found}
@@ -173,6 +176,10 @@ def _known_vectors(config: FinetuneConfig, vectors: WordVectors | None, words: l
     return known
 
 
-def _no_vectors(config: FinetuneConfig, remedy: str) -> ConfigError:
-    channels = config.model.embeddings.channels
-    return ConfigError(f"model.embeddings.channels={channels} keeps vectors as given, and none are", remedy=remedy)
+def _refuse_options_of_vectors(config: FinetuneConfig, remedy: str) -> None:
+    embeddings = config.model.embeddings
+    if embeddings.channels != "non_static":
+        what = f"model.embeddings.channels={embeddings.channels} keeps vectors as given, and none are"
+        raise ConfigError(what, remedy=remedy)
+    if embeddings.unit_vectors:
+        raise ConfigError("model.embeddings.unit_vectors changes the vectors given, and none are", remedy=remedy)
