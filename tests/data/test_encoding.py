@@ -1,5 +1,6 @@
 """Pairs of texts as BERT reads them: transformers' tokenizer is the reference."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,27 @@ def test_pairs_are_cut_and_typed_as_transformers_does(folder: Path, pairs: list[
         assert not arrays["token_type_ids"][i, n:].any()
     whole = [len(reference(a, b)["input_ids"]) for a, b in pairs]
     assert encoded.truncated == sum(n > length for n in whole)
+
+
+@settings(deadline=None, max_examples=60)
+@given(count=st.integers(1, 23), batch=st.integers(1, 8), rows=st.integers(1, 4), world=st.integers(1, 5))
+def test_every_process_has_as_many_micro_batches_and_every_row_counts_once(
+    folder: Path, count: int, batch: int, rows: int, world: int
+) -> None:
+    encoded = encode_rows(folder, [{"text": "one two"}] * count, [0] * count, max_seq_length=8)
+    steps = -(-count // batch)
+    ranks = [
+        list(islice(encoded.batches(batch, rows, seed=1, rank=rank, world_size=world), steps)) for rank in range(world)
+    ]
+    for of_step in zip(*ranks, strict=True):
+        assert len({len(one.micro_batches) for one in of_step}) == 1
+        assert len(of_step[0].micro_batches) >= 1
+        heard = [len(one.micro_batches) - one.silent for one in of_step]
+        parts = [arrays for one, n in zip(of_step, heard, strict=True) for _, arrays in one.micro_batches[:n]]
+        assert sum(len(arrays["input_ids"]) for arrays in parts) == of_step[0].sequences
+        assert sum(one.denominators["loss"] for one in of_step) == of_step[0].sequences
+        assert sum(one.padded_tokens for one in of_step) == sum(arrays["input_ids"].size for arrays in parts)
+    assert sum(step.sequences for step in ranks[0]) == count
 
 
 def test_single_texts_have_one_segment(folder: Path) -> None:

@@ -38,8 +38,12 @@ def batch() -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     return sparse, labels
 
 
-def test_the_sparse_head_has_the_loss_and_gradients_of_the_dense_one() -> None:
+@pytest.mark.parametrize("picked", [False, True])
+def test_the_sparse_head_has_the_loss_and_gradients_of_the_dense_one(picked: bool) -> None:
     sparse, labels = batch()
+    if picked:
+        sparse["picked"] = torch.tensor([[0, 3, 9], [0, 1, 4], [0, 3, 14], [0, 0, 0]])
+        sparse["masked_picks"] = torch.tensor([1, 2, 4, 5, 7, 8])
     ours, theirs = model(), model()
     sums = bert.PretrainingLoss(ours)(sparse)
     loss = sums["mlm_loss"] / sums["mlm_count"] + sums["nsp_loss"] / sums["nsp_count"]

@@ -6,7 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification
 
-from bertkit.models.flops import training_flops
+from bertkit.models.flops import flops_of, training_flops
+from bertkit.models.last_layer import install_picking
 
 SIZES = {
     "num_hidden_layers": 3,
@@ -40,3 +41,21 @@ def test_only_masked_positions_cost_a_prediction() -> None:
     ids = np.zeros((4, 8))
     few, many = (training_flops(config, {"input_ids": ids, "masked_labels": np.zeros(n)}) for n in (1, 11))
     assert many - few == 6 * 10 * (32 * 32 + 32 * 70)
+
+
+@pytest.mark.parametrize("objective", ["pretraining", "classification"])
+def test_a_last_layer_that_is_read_in_places_is_counted_there(objective: str) -> None:
+    config = BertConfig(**SIZES)
+    rows, width = 5, 16
+    ids, picked = torch.randint(0, 70, (rows, width)), torch.tensor([[0, 3, 9]] * rows)
+    model = (BertForPreTraining if objective == "pretraining" else BertForSequenceClassification)(config)
+    arrays = {"input_ids": ids.numpy()}
+    install_picking(model)
+    with FlopCounterMode(display=False) as counter:
+        if objective == "pretraining":
+            arrays |= {"picked": picked.numpy(), "masked_labels": np.zeros(rows * 3)}
+            output = model(input_ids=ids, picked=picked)
+            (output.prediction_logits.sum() + output.seq_relationship_logits.sum()).backward()
+        else:
+            model(input_ids=ids, picked=picked[:, :1]).logits.sum().backward()
+    assert flops_of(model)(arrays) == pytest.approx(counter.get_total_flops(), rel=2e-2)

@@ -86,5 +86,10 @@ def test_a_size_is_googles_and_its_header_says_what_it_costs(name: str) -> None:
     assert f"{parameters:,} parameters" in header
     assert f"{16 * parameters / 1e6:.0f} MB" in header
     for length in (128, 512):
-        arrays = {"input_ids": np.zeros((1, length)), "masked_labels": np.zeros(round(0.15 * (length - 3)))}
+        masked = round(0.15 * (length - 3))
+        arrays = {
+            "input_ids": np.zeros((1, length)),
+            "masked_labels": np.zeros(masked),
+            "picked": np.zeros((1, 1 + masked)),
+        }
         assert f"{training_flops(config, arrays) / length / 1e6:.1f}" in header

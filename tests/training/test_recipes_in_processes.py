@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-NAMES = ["penalties", "fgm", "freelb", "all"]
+NAMES = ["penalties", "fgm", "freelb", "all", "left over"]
 
 
 @pytest.fixture(scope="module")

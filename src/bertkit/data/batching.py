@@ -77,7 +77,8 @@ class GlobalBatch:
     `micro_batches` are this process's, each with its number in the global batch; `denominators` name the losses and
     what each is divided by, and `padded_tokens` is rows times width, both summed over this process's micro-batches, for
     the loop to add up; `sequences` and `tokens` (without padding) are those of the whole global batch, as are
-    `rows`, the numbers of its sequences in the epoch.
+    `rows`, the numbers of its sequences in the epoch. The last `silent` of `micro_batches` repeat a row that others learn
+    from and count for nothing: every process has as many to pass through the network, and waits for no one.
     """
 
     position: Position
@@ -88,6 +89,7 @@ class GlobalBatch:
     tokens: int
     padded_tokens: int
     rows: Ints
+    silent: int = 0
 
 
 def pad_rows(rows: list[Ints], pad_id: int, *, multiple: int = 8) -> tuple[Ints, NDArray[np.bool_]]:

@@ -59,6 +59,10 @@ class EncodedRows(ABC):
                 size = min(rows, -(-len(batch) // world_size))
                 micro_batches = [(i, self.collate(micro)) for i, micro in deal(batch, size, rank, world_size)]
                 counts = [self.denominators(arrays) for _, arrays in micro_batches]
+                padded_tokens = sum(arrays["input_ids"].size for _, arrays in micro_batches)
+                dealt = -(-len(batch) // size)
+                silent = -(-dealt // world_size) - len(micro_batches)
+                micro_batches += [(dealt + rank, self.collate(batch[-1:]))] * silent
                 yield GlobalBatch(
                     position=position,
                     epoch=epoch + (number + 1) / len(order),
@@ -66,8 +70,9 @@ class EncodedRows(ABC):
                     denominators={name: sum(count[name] for count in counts) for name in self.losses},
                     sequences=len(batch),
                     tokens=int(lengths[batch].sum()),
-                    padded_tokens=sum(arrays["input_ids"].size for _, arrays in micro_batches),
+                    padded_tokens=padded_tokens,
                     rows=batch,
+                    silent=silent,
                 )
             epoch, first = epoch + 1, 0
 

@@ -144,7 +144,8 @@ class PretrainingData:
         Returns:
             `input_ids`, `token_type_ids` (rows, length), `attention_mask` (rows, length; absent without padding),
             `masked_positions` (masked,) into the flattened input, `masked_labels` (masked,),
-            `next_sentence_label` (rows,).
+            `picked` (rows, picks), the places whose last state is read: 0, those masked, and 0 again where others have more,
+            `masked_picks` (masked,) into the flattened picks, `next_sentence_label` (rows,).
         """
         a_start, a_end, b_start, b_end = (
             part[rows][:, None] for part in (plan.a_start, plan.a_end, plan.b_start, plan.b_end)
@@ -176,11 +177,14 @@ class PretrainingData:
             strategy=self.mask_strategy,
             word_starts=None if self.mask_strategy == "token" else self.store.word_starts(source),
         )
+        picked, picks = picked_places(chosen)
         arrays: Arrays = {
             "input_ids": replaced,
             "token_type_ids": (second & real).astype(np.int64),
             "masked_positions": np.flatnonzero(chosen),
             "masked_labels": ids[chosen],
+            "picked": picked,
+            "masked_picks": picks,
             "next_sentence_label": plan.label[rows],
         }
         if not real.all():
@@ -194,3 +198,13 @@ class PretrainingData:
             pairs = (arrays["next_sentence_label"] != NO_PAIR for arrays in micro_batches)
             counts["nsp_loss"] = sum(int(np.count_nonzero(pair)) for pair in pairs)
         return counts
+
+
+def picked_places(chosen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """`picked` and `masked_picks` of `collate`, for the masked places (rows, length)."""
+    row, place = np.nonzero(chosen)
+    counts = chosen.sum(1)
+    rank = np.arange(len(row)) - (np.cumsum(counts) - counts)[row] + 1
+    picked = np.zeros((len(chosen), 1 + int(counts.max(initial=0))), dtype=np.int64)
+    picked[row, rank] = place
+    return picked, row * picked.shape[1] + rank

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from bertkit.errors import DataError, StageError
 from bertkit.models.attention import install_attention
 from bertkit.models.dropout import install_dropout
+from bertkit.models.last_layer import first_places, install_picking
 from bertkit.models.masked_lm import masked_lm_loss
 from bertkit.models.objective import Batch, Sums
 
@@ -34,7 +35,9 @@ class PretrainingLoss(nn.Module):
     def forward(self, batch: Batch) -> Sums:
         """Sums over a micro-batch made by `PretrainingData.collate`: `*_loss`, `*_correct`, `*_count`, all scalars."""
         hidden, pooled = self.encode(batch)
-        masked = hidden.flatten(0, 1).index_select(0, batch["masked_positions"])
+        masked = hidden.flatten(0, 1).index_select(
+            0, batch["masked_picks" if "picked" in batch else "masked_positions"]
+        )
         head, labels = self.model.cls.predictions, batch["masked_labels"]
         decoder = head.decoder
         mlm_loss, mlm_correct = masked_lm_loss(head.transform(masked), decoder.weight, decoder.bias, labels)
@@ -50,20 +53,33 @@ class PretrainingLoss(nn.Module):
         }
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Hidden states (rows, length, hidden) and the pooled [CLS] (rows, hidden)."""
+        """Hidden states (rows, length or picks, hidden) and the pooled [CLS] (rows, hidden)."""
         output = self.model.bert(
             input_ids=batch["input_ids"],
             token_type_ids=batch["token_type_ids"],
             attention_mask=batch.get("attention_mask"),
+            picked=batch.get("picked"),
         )
         return output.last_hidden_state, output.pooler_output
 
 
 def quickened(model: Any) -> Any:
-    """The model with dropout and attention that compute the same at less cost."""
+    """The model with dropout, attention and a last layer that compute the same at less cost."""
     install_dropout(model)
     install_attention(model)
+    install_picking(model)
     return model
+
+
+def pooled_states(model: Any, batch: Batch) -> Tensor:
+    """The pooled [CLS] of a model with a BERT below its head, (rows, hidden)."""
+    pooled: Tensor = model.bert(
+        input_ids=batch["input_ids"],
+        token_type_ids=batch["token_type_ids"],
+        attention_mask=batch.get("attention_mask"),
+        picked=first_places(batch["input_ids"]),
+    ).pooler_output
+    return pooled
 
 
 def last_states(model: Any, batch: Batch) -> Tensor:

@@ -72,11 +72,7 @@ class ClassificationLoss(TaskObjective):
         """`logits`, shape (texts, labels); (texts, 1) for a number."""
         if isinstance(self.model, Classifier):
             return {"logits": self.model(batch).float()}
-        pooled = self.model.bert(
-            input_ids=batch["input_ids"],
-            token_type_ids=batch["token_type_ids"],
-            attention_mask=batch.get("attention_mask"),
-        ).pooler_output
+        pooled = bert.pooled_states(self.model, batch)
         if "text_windows" in batch:
             pooled = self.model.pool(pooled, batch["text_windows"])
         return {"logits": self.model.classifier(self.model.dropout(pooled)).float()}

@@ -64,7 +64,8 @@ class NonFinite:
 class MicroBatch:
     """A micro-batch of a step, to be passed through the network once or several times: gradients add up.
 
-    Every pass draws the same dropout, so that passes differ in nothing but what was changed between them.
+    Every pass draws the same dropout, so that passes differ in nothing but what was changed between them. A `silent` one
+    adds nothing to gradients and sums: it is there for processes to keep step.
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class MicroBatch:
         denominators: dict[str, int],
         factor: float,
         last: bool,
+        silent: bool,
         draws: Callable[[str], int],
     ) -> None:
         self.batch = batch
         self._objective, self._accelerator, self._draws = objective, accelerator, draws
         self._denominators, self._factor, self._last = denominators, factor, last
+        self._voice = 0.0 if silent else 1.0
 
     def seed(self, purpose: str) -> None:
         """Set torch's generator for draws of one purpose, by (seed, step, micro-batch)."""
@@ -97,8 +100,8 @@ class MicroBatch:
             # The data-parallel wrapper would do this for itself; sharded weights have none.
             with self._accelerator.autocast():
                 sums = self._objective(self.batch)
-            self._accelerator.backward(self._loss(sums) * (weight * self._factor))
-        return {name: value.detach() for name, value in sums.items()}
+            self._accelerator.backward(self._loss(sums) * (weight * self._factor * self._voice))
+        return {name: value.detach() if self._voice else torch.zeros_like(value) for name, value in sums.items()}
 
     def _no_exchange(self) -> AbstractContextManager[None]:
         if sharding.is_sharded(self._objective):
@@ -251,6 +254,7 @@ def _accumulate(
             denominators=denominators,
             factor=factor,
             last=i == len(batch.micro_batches) - 1,
+            silent=i >= len(batch.micro_batches) - batch.silent,
             draws=partial(_draws, seed, batch.position.step, number),
         )
         collected.append(learn(micro_batch))
