@@ -92,6 +92,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def share_like(path: Path, other: Path) -> None:
+    """Let all who may read `other` read `path` too: safetensors writes for its owner alone."""
+    with reporting_os_errors(path, "set the mode of"):
+        shutil.copymode(other, path)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole UTF-8 file atomically, with `\\n` line ends on every system."""
     write_bytes(path, text.encode())

@@ -211,3 +211,9 @@ def test_a_classifier_starts_from_the_pretrained_segments_and_reads_them(tmp_pat
     ids, types = torch.tensor([[2, 7, 3, 8, 3]]), torch.tensor([[0, 0, 0, 1, 1]])
     one, other = (loss.outputs({"input_ids": ids, "token_type_ids": kinds})["logits"] for kinds in (types, 1 - types))
     assert not torch.allclose(one, other)
+
+
+def test_weights_may_be_read_by_whoever_may_read_the_configuration(tmp_path: Path) -> None:
+    bert.save(model(), tmp_path)
+    modes = {(tmp_path / name).stat().st_mode for name in ("config.json", "model.safetensors")}
+    assert len(modes) == 1

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import BertConfig, BertForPreTraining
 from transformers.utils import logging as transformers_logging
 
+from bertkit import storage
 from bertkit.errors import DataError, StageError
 from bertkit.models.attention import install_attention
 from bertkit.models.dropout import install_dropout
@@ -250,3 +251,5 @@ def save(model: Any, out: Path) -> None:
     """Write `config.json` and `model.safetensors` as any Hugging Face reader expects them."""
     with without_messages():
         model.save_pretrained(out)
+    for weights in out.glob("*.safetensors"):
+        storage.share_like(weights, out / "config.json")

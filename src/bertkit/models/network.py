@@ -105,6 +105,7 @@ class Network(nn.Module):
         """Write `network.json` and `model.safetensors`."""
         storage.write_json(out / FILE, self.facts)
         save_file({name: tensor.detach().contiguous() for name, tensor in self.state_dict().items()}, out / _WEIGHTS)
+        storage.share_like(out / _WEIGHTS, out / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
