@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from transformers import BertTokenizer
 
 from bertkit.data.encoding import EncodedTexts, encode_rows
+from bertkit.errors import DataError
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "one", "two", "three", "##s", "four"]
 texts = st.lists(st.sampled_from(["one", "two", "threes", "four"]), min_size=1, max_size=12).map(" ".join)
@@ -58,6 +59,14 @@ def test_every_process_has_as_many_micro_batches_and_every_row_counts_once(
         assert sum(one.denominators["loss"] for one in of_step) == of_step[0].sequences
         assert sum(one.padded_tokens for one in of_step) == sum(arrays["input_ids"].size for arrays in parts)
     assert sum(step.sequences for step in ranks[0]) == count
+
+
+def test_fewer_rows_than_processes_cannot_be_measured_on(folder: Path) -> None:
+    encoded = encode_rows(folder, [{"text": "one"}] * 3, [0] * 3, max_seq_length=8)
+    assert [len(list(encoded.share(8, rank=rank, world_size=3))) for rank in range(3)] == [1, 1, 1]
+    for rank in range(4):
+        with pytest.raises(DataError, match="3 rows to measure on cannot be shared by 4 processes"):
+            list(encoded.share(8, rank=rank, world_size=4))
 
 
 def test_single_texts_have_one_segment(folder: Path) -> None:

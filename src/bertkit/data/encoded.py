@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertkit.data.batching import START, Arrays, GlobalBatch, Position, deal, epoch_batches
+from bertkit.errors import DataError
 
 Ints = NDArray[np.int64]
 
@@ -82,7 +83,14 @@ class EncodedRows(ABC):
         return ("loss",)
 
     def share(self, rows: int, *, rank: int, world_size: int) -> Iterator[tuple[Ints, Arrays]]:
-        """This process's micro-batches of all rows, each row in one process, with their numbers."""
+        """This process's micro-batches of all rows, each row in one process, with their numbers.
+
+        Raises:
+            DataError: there are fewer rows than processes.
+        """
+        if len(self) < world_size:
+            what = f"{len(self)} rows to measure on cannot be shared by {world_size} processes"
+            raise DataError(what, remedy="Give more of them, or launch fewer processes.")
         size = max(1, min(rows, len(self) // world_size))
         for number, micro_batch in enumerate(self.in_length_order(size)):
             if number % world_size == rank:
