@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from bertkit import doctor
 
 
 def problems(tmp_path: Path, **environment: str) -> dict[str, str]:
-    found = doctor.examine(tmp_path, {"HF_HOME": str(tmp_path), **environment})
+    found = doctor.examine(tmp_path, {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", **environment})
     assert all(bool(one.remedy) == bool(one.problem) for one in found)
     return {one.name: one.problem for one in found if one.problem is not None}
 
@@ -38,6 +40,24 @@ def test_figures_are_those_of_the_machine(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_found(tmp_path: Path, environment: dict[str, str], name: str) -> None:
     assert problems(tmp_path, **environment).keys() - problems(tmp_path).keys() == {name}
+
+
+def test_the_hub_answers_or_does_not(tmp_path: Path) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:  # http.server's name
+            self.send_error(403)
+
+        def log_message(self, *of_request: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        online = {"HF_HUB_OFFLINE": "", "HF_ENDPOINT": address}
+        found = {one.name: one.value for one in doctor.examine(tmp_path, online)}
+        assert found["Hugging Face Hub"] == f"{address} answers"
+        server.shutdown()
+    assert problems(tmp_path, **online)["Hugging Face Hub"] == "does not answer"
 
 
 def test_a_launched_process_is_no_mistake(tmp_path: Path) -> None:

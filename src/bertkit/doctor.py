@@ -5,8 +5,11 @@ import os
 import platform
 import shutil
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _GIB = 2**30
+_HUB = "https://huggingface.co"
+_PATIENCE = 3.0  # seconds
 _SHOWN = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "huggingface_hub", "numpy", "pyarrow")
 
 
@@ -28,7 +33,8 @@ class Finding:
 
 
 def examine(folder: Path, environment: Mapping[str, str] = os.environ) -> list[Finding]:
-    """Everything that is looked at; `folder` is where results would be kept. Nothing is written, no network asked."""
+    """Everything that is looked at; `folder` is where results would be kept. Nothing is written; the Hub is asked whether it
+    answers, unless the environment says offline."""
     cores = len(os.sched_getaffinity(0))
     return [
         *_versions(),
@@ -174,11 +180,29 @@ def _disk(folder: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
 def _hub(environment: Mapping[str, str]) -> Iterator[Finding]:
     names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
     off = [name for name in names if environment.get(name, "").lower() in ("1", "true", "yes", "on")]
-    yield Finding("Hugging Face Hub", f"offline, by {', '.join(off)}" if off else "online, as far as settings say")
-    if endpoint := environment.get("HF_ENDPOINT"):
-        valid = endpoint.startswith(("http://", "https://"))
-        remedy = "Set HF_ENDPOINT=https://..., before Python starts."
-        yield Finding("HF_ENDPOINT", endpoint, None if valid else "is no address", None if valid else remedy)
+    endpoint = environment.get("HF_ENDPOINT") or _HUB
+    if not endpoint.startswith(("http://", "https://")):
+        yield Finding("HF_ENDPOINT", endpoint, "is no address", "Set HF_ENDPOINT=https://..., before Python starts.")
+    elif endpoint != _HUB:
+        yield Finding("HF_ENDPOINT", endpoint)
+    if off:
+        yield Finding("Hugging Face Hub", f"offline, by {', '.join(off)}")
+    elif endpoint.startswith(("http://", "https://")):
+        yield _answer(endpoint)
+
+
+def _answer(endpoint: str) -> Finding:
+    """Whether the Hub answers at all; a refusal is an answer."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=_PATIENCE):
+            pass
+    except urllib.error.HTTPError:
+        pass
+    except (OSError, ValueError, HTTPException) as e:
+        said = str(getattr(e, "reason", e)) or type(e).__name__
+        remedy = "Check network and proxy (HTTPS_PROXY), or work without it: HF_HUB_OFFLINE=1 and files of your own."
+        return Finding("Hugging Face Hub", f"{endpoint}: {said}", "does not answer", remedy)
+    return Finding("Hugging Face Hub", f"{endpoint} answers")
 
 
 def _launch(environment: Mapping[str, str]) -> Iterator[Finding]:

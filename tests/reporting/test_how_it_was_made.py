@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from bertkit.config import build, parse_overrides
-from bertkit.reporting import markdown_page, page, pipeline_picture, reproduction, training_curves
+from bertkit.reporting import markdown_page, page, pipeline_picture, reproduction, score_tables, training_curves
 from bertkit.reporting.collect import collect
 from bertkit.stages.finetune import finetune
 
@@ -32,7 +32,7 @@ def report(make):
 
 def test_the_curves_of_a_model_have_a_line_a_seed(report):
     groups = training_curves.groups(report)
-    assert [name for name, _ in groups] == ["BERT on places", "bag on places"]
+    assert [name for name, _ in groups] == ["places: BERT", "places: bag"]
     plots = {plot.title: plot for plot in groups[0][1]}
     assert list(plots) == ["Training loss", "Validation", "Learning rate", "Gradient norm", "Speed"]
     assert [line.name for line in plots["Validation"].lines] == ["seed 1", "seed 2"]
@@ -80,3 +80,14 @@ def test_the_page_shows_the_commands_in_order(report):
     assert lines[0].startswith("python recipes/task_data.py --out artifacts/task_data/")
     assert "--input data=artifacts/task_data/" in lines[1]
     assert "recipes/finetune.py" in markdown_page.render(report)
+
+
+def test_runs_name_their_task_and_how_many_training_texts_were_cut(report):
+    table = score_tables.fine_tuning(report)
+    assert [column.title for column in table.columns][:2] == ["task", "model"]
+    assert "training texts cut" not in [column.title for column in table.columns]
+    runs = [{**run, "train_truncated": 1234} for run in report["fine_tuning"]]
+    table = score_tables.fine_tuning({"fine_tuning": runs})
+    assert table.columns[-1].title == "training texts cut"
+    assert {row.cells[-1] for row in table.rows} == {"1,234"}
+    assert {row.cells[0] for row in table.rows} == {"places"}

@@ -189,7 +189,10 @@ def guess_columns(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, A
 
 def guess_tokens(names: Sequence[str]) -> dict[str, str]:
     """The columns of `tokens` and `tags` among `names`; none where either is missing."""
-    known = {"tokens": ("tokens", "words"), "tags": ("tags", "ner_tags", "ner", "bio_tags", "labels", "pos_tags", "upos")}
+    known = {
+        "tokens": ("tokens", "words"),
+        "tags": ("tags", "ner_tags", "ner", "bio_tags", "labels", "pos_tags", "upos"),
+    }
     found = {role: next((name for name in own if name in names), None) for role, own in known.items()}
     return {role: name for role, name in found.items() if name} if all(found.values()) else {}
 

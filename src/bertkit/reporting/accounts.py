@@ -132,5 +132,6 @@ def fine_tuning(source: Model) -> dict[str, Any]:
     return {
         "fingerprint": source.fingerprint,
         **{key: described.get(key) for key in keys},
+        "train_truncated": described.get("encoded", {}).get("train", {}).get("truncated"),
         "curves": training_curves.series(rows, described.get("metric_for_best_model")),
     }

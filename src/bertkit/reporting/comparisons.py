@@ -42,7 +42,7 @@ def headlines(task: dict[str, Any]) -> list[dict[str, Any]]:
     best, primary = task["systems"][0], task["primary"]
     value = best["metrics"].get(primary, {}).get("mean")
     interval = _interval(primary, best["interval"])
-    detail = f"{best['model']} on {task['name']}{interval}, {_examples(task['n'], task['split'], task['kind'])}."
+    detail = f"{best['model']}{interval}, {_examples(task['n'], task['split'], task['kind'])} of {task['name']}."
     return [{"claim": f"{_score(primary, value)} {numbers.title(primary)}", "detail": detail}]
 
 

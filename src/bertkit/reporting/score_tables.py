@@ -126,15 +126,18 @@ def fine_tuning(report: Report) -> Table | None:
     """One row a fine-tuning run; None without any."""
     if not report["fine_tuning"]:
         return None
-    titles = ("seed", "steps", "of at most", "best step", "validation", "training")
+    titles = ["seed", "steps", "of at most", "best step", "validation", "training"]
+    cut = any(run.get("train_truncated") for run in report["fine_tuning"])
     rows = []
     for run in report["fine_tuning"]:
         metric = run["metric_for_best_model"] or ""
         best = f"{metric} {numbers.score(metric, run['best_metric'])}{numbers.unit(metric)}" if metric else MISSING
         steps = [count(run[key]) for key in ("global_step", "max_steps", "best_step")]
         seed = MISSING if run["seed"] is None else str(run["seed"])
-        rows.append(Row([str(run["name"]), seed, *steps, best, duration(run["train_seconds"])]))
-    columns = [Column("model", numeric=False), *(Column(title) for title in titles)]
+        cells = [str(run["task"]), str(run["name"]), seed, *steps, best, duration(run["train_seconds"])]
+        rows.append(Row([*cells, *([count(run.get("train_truncated"))] if cut else [])]))
+    titles += ["training texts cut"] if cut else []
+    columns = [Column("task", numeric=False), Column("model", numeric=False), *(Column(title) for title in titles)]
     return Table("Fine-tuning runs; the weights of the best step were kept", columns, rows)
 
 

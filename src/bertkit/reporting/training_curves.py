@@ -43,7 +43,7 @@ def groups(report: Mapping[str, Any]) -> list[tuple[str, list[Plot]]]:
     models: dict[str, list[Mapping[str, Any]]] = {}
     for run in report["fine_tuning"]:
         if run["curves"]:
-            models.setdefault(f"{run['name']} on {run['task']}", []).append(run)
+            models.setdefault(f"{run['task']}: {run['name']}", []).append(run)
     return [(name, _plots(name, sorted(runs, key=_seed))) for name, runs in models.items()]
 
 
