@@ -170,7 +170,7 @@ def test_balanced_class_weights_lift_the_rare_label(start, tmp_path):
     data = task(tmp_path, rows)
     shares = []
     for weights in ("null", "balanced"):
-        options = [*SMALL, f"loss.class_weights={weights}", "max_steps=200", "eval_steps=200"]
+        options = [*SMALL, f"loss.class_weights={weights}", "max_steps=100", "eval_steps=100", "train_batch_size=48"]
         model = run(finetune, FinetuneConfig, tmp_path / f"model_{weights}", *options, data=data, start=start)
         given = Predictor.load(model.path, device="cpu").predict(row["text"] for row in data.rows("validation"))
         shares.append(sum(line["scores"]["rare"] for line in given) / len(given))

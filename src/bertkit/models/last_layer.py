@@ -39,10 +39,10 @@ class PickedLayer(BertLayer):  # type: ignore[misc]  # transformers is untyped
 
 
 def install_picking(model: Any) -> None:
-    """Let the last layer of a BERT give the places that its `picked` names."""
-    layer = model.bert.encoder.layer[-1]
-    if type(layer) is BertLayer:
-        layer.__class__ = PickedLayer
+    """Let the last layer of a BERT, alone or below a head, give the places that `picked` names."""
+    layers = getattr(model, "bert", model).encoder.layer
+    if len(layers) and type(layers[-1]) is BertLayer:
+        layers[-1].__class__ = PickedLayer
 
 
 def first_places(input_ids: Tensor) -> Tensor:
