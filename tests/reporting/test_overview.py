@@ -38,3 +38,18 @@ def test_a_table_of_all_tasks_and_models_stands_first(make):
 
 def test_one_task_needs_no_overview(make):
     assert overview.table(collect([make.metrics(GOLD, GOLD)])) is None
+
+
+def test_a_mark_by_another_metric_says_so_and_which_way_it_points(make):
+    gold = [0] * 900 + [1] * 100
+    timid, eager = [0] * 1000, [0] * 700 + [1] * 300
+    runs = [
+        make.metrics(said, gold, name=name, labels=["no", "yes"], primary="matthews_correlation")
+        for name, said in (("timid", timid), ("eager", eager))
+    ]
+    task = collect(runs)["tasks"][0]
+    # Eager finds every yes; timid is right more often.
+    assert {s["model"]: overview.against_best(task, s) for s in task["systems"]} == {
+        "eager": overview.BEST,
+        "timid": "better, by accuracy",
+    }

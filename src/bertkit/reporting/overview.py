@@ -9,7 +9,7 @@ from bertkit.reporting.table import Column, Row, Table
 
 Report = Mapping[str, Any]
 
-BEST, WORSE, LEVEL = "best", "worse", "within chance"
+BEST, WORSE, BETTER, LEVEL = "best", "worse", "better", "within chance"
 
 
 def table(report: Report) -> Table | None:
@@ -60,13 +60,19 @@ def _cells(task: Report, system: Report) -> list[str]:
 
 
 def against_best(task: Report, system: Report) -> str:
-    """Whether a model is the best, worse beyond chance, or neither; a dash where they cannot be compared."""
+    """Whether a model is the best, worse beyond chance, or neither; a dash where they cannot be compared.
+
+    Labels are compared by accuracy whatever the primary metric is: where it is another one, the mark says so, and a
+    model that scores less by it may be the better one.
+    """
     best = task["systems"][0]["model"]
     if system["model"] == best:
         return BEST if len(task["systems"]) > 1 else MISSING
     for found in task["comparisons"]:
         if {found["first"], found["second"]} == {best, system["model"]} and found["claim"]:
-            return WORSE if found["significant"] else LEVEL
+            lead = found["difference"] if found["first"] == best else -found["difference"]
+            mark = (WORSE if lead > 0 else BETTER) if found["significant"] else LEVEL
+            return mark if found["metric"] == task["primary"] else f"{mark}, by {numbers.title(found['metric'])}"
     return MISSING
 
 
