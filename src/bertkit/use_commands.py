@@ -162,7 +162,7 @@ def attention_command(
 
 @use.command()
 def push(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What finetune or pretrain wrote.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What finetune, pretrain or word2vec wrote.")],
     repo: Annotated[str, typer.Argument(help="Where to: USER/NAME; it is made where it is not there.")],
     metrics: Annotated[list[Path] | None, typer.Option(help="What evaluate wrote for it, for the card.")] = None,
     private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from bertkit import artifacts, storage
-from bertkit.artifacts import MANIFEST, Checkpoint, Metrics, Model, Publication
+from bertkit.artifacts import MANIFEST, Checkpoint, Metrics, Model, Publication, WordVectors
 from bertkit.config import Config
 from bertkit.errors import ConfigError, IntegrityError
 from bertkit.stage import stage
@@ -36,14 +36,15 @@ def publish(
     config: PublishConfig,
     model: Model | None = None,
     checkpoint: Checkpoint | None = None,
+    vectors: WordVectors | None = None,
     metrics: tuple[Metrics, ...] = (),
     *,
     out: Path,
 ) -> Publication:
-    """Push a fine-tuned model or a pretrained checkpoint with its card to the Hugging Face Hub."""
-    given = [one for one in (model, checkpoint) if one is not None]
+    """Push a fine-tuned model, a pretrained checkpoint or word vectors with a card to the Hugging Face Hub."""
+    given = [one for one in (model, checkpoint, vectors) if one is not None]
     if len(given) != 1:
-        raise ConfigError("publish takes one of the inputs `model` and `checkpoint`")
+        raise ConfigError("publish takes one of the inputs `model`, `checkpoint` and `vectors`")
     scores = [one.read_json("metrics.json") for one in metrics]
     options: dict[str, Any] = {"private": config.private, "license": config.license, "language": config.language}
     card, pushed = push_folder(given[0].path, config.repo, scores=scores, dry_run=config.dry_run, **options)
@@ -62,7 +63,7 @@ def push_folder(
     language: str | None = None,
     dry_run: bool = False,
 ) -> tuple[str, dict[str, Any]]:
-    """Verify what `finetune` or `pretrain` wrote into `folder`, and push it; the card, and what was pushed where.
+    """Verify what `finetune`, `pretrain` or `word2vec` wrote into `folder`, and push it; the card, and what was pushed where.
 
     Args:
         scores: contents of `metrics.json` for the card.
@@ -75,14 +76,16 @@ def push_folder(
     from bertkit import hub
 
     artifacts.verify(folder)
-    card = _card(folder, repo, scores, license=license, language=language)
-    content: dict[str, Path | bytes] = {CARD: card.encode()}
-    content[MANIFEST] = _text(_portable(artifacts.read_manifest(folder) or {}))
+    manifest = artifacts.read_manifest(folder) or {}
+    is_vectors = manifest["artifact"] == WordVectors.__name__
+    card = (_vector_card if is_vectors else _card)(folder, repo, scores, license=license, language=language)
+    content: dict[str, Path | bytes] = {CARD: card.encode(), MANIFEST: _text(_portable(manifest))}
     content |= {str(path.relative_to(folder)): path for path in artifacts.listed_files(folder)}
     facts = {"repo": repo, "files": sorted(content)}
     if dry_run:
         return card, {**facts, "url": None, "revision": None}
-    pushed = hub.push(repo, content, message="bertkit: model, tokenizer and card", private=private or None)
+    message = f"bertkit: {'word vectors' if is_vectors else 'model, tokenizer'} and card"
+    pushed = hub.push(repo, content, message=message, private=private or None)
     return card, {**facts, "url": pushed.url, "revision": pushed.revision}
 
 
@@ -111,6 +114,23 @@ def _card(
             language=language,
         )
     )
+
+
+def _vector_card(
+    folder: Path, repo: str, scores: Sequence[Mapping[str, Any]], *, license: str | None, language: str | None
+) -> str:
+    from bertkit.reporting import vector_card
+
+    made = WordVectors(folder)
+    manifest, (_, values) = artifacts.read_manifest(folder) or {}, made.read()
+    mine = (int(values.size), manifest.get("seconds"))
+    for one in scores:
+        if one["kind"] != "vectors" or (one["parameters"], one["train_seconds"]) != mine:
+            what = f"scores of {one['model']} on {one['task']} are not these vectors'"
+            raise ConfigError(what, where=repo, remedy="Give what evaluate_vectors made of the same folder.")
+    stats = made.read_json("stats.json") if (folder / "stats.json").is_file() else {}
+    options: dict[str, Any] = {"license": license, "language": language}
+    return vector_card.render(repo, shape=values.shape, manifest=manifest, stats=stats, metrics=scores, **options)
 
 
 def _of(predictor: Mapping[str, Any] | None, scores: Mapping[str, Any], repo: str) -> Mapping[str, Any]:
@@ -165,6 +185,8 @@ def _task_difference(folder: Path, predictor: Mapping[str, Any]) -> float:
 
 def _portable(manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest without places on this machine: inputs by their fingerprints, files by their names."""
+    if "config" not in manifest:  # vectors read from a file
+        return manifest
     config = {name: _name_alone(value) for name, value in manifest["config"].items()}
     return {**manifest, "config": config, "inputs": manifest["identity"]["inputs"]}
 

@@ -1,0 +1,122 @@
+"""The card of word vectors on the Hub: what they are, how they were learnt, how they score, and code that reads them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from bertkit.reporting import numbers
+from bertkit.reporting.visible_text import markdown
+
+# What of a run's config a reader asks for first; the manifest beside the card has all of it.
+_SHOWN = (
+    *("architecture", "objective", "window", "negative", "sample", "min_count", "lowercase", "chinese_units"),
+    *("learning_rate", "num_train_epochs", "seed"),
+)
+_SNIPPET = """\
+from pathlib import Path
+
+import numpy as np
+from huggingface_hub import snapshot_download
+from safetensors.numpy import load_file
+
+folder = Path(snapshot_download("{repo}"))
+words = (folder / "words.txt").read_bytes().decode().removesuffix("\\n").split("\\n")
+vectors = load_file(folder / "vectors.safetensors")["vectors"]
+units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+nearest = np.argsort(-(units @ units[words.index(words[0])]))[:6]
+print([words[i] for i in nearest])"""
+
+
+def render(
+    repo: str,
+    *,
+    shape: tuple[int, int],
+    manifest: Mapping[str, Any],
+    stats: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]] = (),
+    license: str | None = None,
+    language: str | None = None,
+) -> str:
+    """The card's text, Markdown below a head of YAML; `shape` is words by numbers in a vector.
+
+    `stats` is what stage `word2vec` counted, empty for vectors from a file. `metrics` are contents of the `metrics.json` of
+    `evaluate_vectors`.
+    """
+    name = repo.rpartition("/")[2]
+    head: dict[str, Any] = {"library_name": "bertkit", "tags": ["bertkit", "word-vectors"]}
+    head["pipeline_tag"] = "feature-extraction"
+    head |= {key: value for key, value in (("language", language), ("license", license)) if value}
+    if metrics:
+        head["model-index"] = [{"name": name, "results": [_result(one) for one in metrics]}]
+    sections = (
+        [f"# {markdown(name)}", "", f"{numbers.count(shape[0])} words, a vector of {shape[1]} numbers each."],
+        list(_use(repo)),
+        list(_training(manifest, stats)),
+        list(_scores(metrics)),
+        list(_limits(metrics)),
+        ["## Licence", "", f"{markdown(license)}." if license else "No licence was chosen for these vectors."],
+    )
+    body = "\n\n".join("\n".join(lines) for lines in sections if lines)
+    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000)}---\n\n{body}\n"
+
+
+def _result(scores: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "task": {"type": "feature-extraction"},
+        "dataset": {"name": scores["task"], "type": scores["task"], "split": scores["split"]},
+        "metrics": [
+            {"type": name, "value": round(float(value), 6), "name": name}
+            for name, value in scores["metrics"].items()
+            if value is not None
+        ],
+    }
+
+
+def _use(repo: str) -> Iterator[str]:
+    yield from ("## Use", "", "The words nearest to the first word:", "", "```python")
+    yield from _SNIPPET.format(repo=repo).split("\n")
+    yield from ("```", "", f"In bertkit: `--input vectors={repo}`, or `{repo}` as an input of a pipeline.")
+
+
+def _training(manifest: Mapping[str, Any], stats: Mapping[str, Any]) -> Iterator[str]:
+    if not stats:
+        yield from ("## Training", "", "They were read from a file; how they were learnt is not known here.")
+        return
+    yield from ("## Training", "", "Learnt with bertkit's word2vec (Mikolov et al. 2013).", "", "| | |", "|---|---|")
+    config = manifest.get("config", {})
+    rows = {name: str(config[name]) for name in _SHOWN if config.get(name) is not None}
+    counted = {name.replace("_", " "): value for name, value in stats.items() if isinstance(value, int)}
+    rows |= {name: numbers.count(value) for name, value in counted.items()}
+    rows["time"] = numbers.duration(manifest.get("seconds"))
+    rows["hardware"] = "CPU" + (
+        f", {numbers.plural(threads, 'thread')}" if (threads := config.get("num_threads")) else ""
+    )
+    if corpus := manifest.get("identity", {}).get("inputs", {}).get("corpus"):
+        rows["corpus (fingerprint)"] = str(corpus)
+    rows["versions"] = ", ".join(f"{name} {version}" for name, version in manifest.get("versions", {}).items())
+    yield from (f"| {markdown(name)} | {markdown(value)} |" for name, value in rows.items())
+
+
+def _scores(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not metrics:
+        return
+    yield from ("## Scores", "", "| set | items | with vectors | score | 95 % interval |", "|---|---:|---:|---:|---|")
+    for scores in metrics:
+        for name, found in scores["sets"].items():
+            score, ends = found["score"], found["interval"]
+            shown = numbers.MISSING if score is None else f"{score:.3f}"
+            reach = f"{ends[0]:.3f} to {ends[1]:.3f}" if ends and None not in ends else numbers.MISSING
+            known = f"{numbers.count(found['known'])} ({found['known'] / found['items']:.1%})"
+            yield f"| {markdown(name)} | {numbers.count(found['items'])} | {known} | {shown} | {reach} |"
+    yield from (
+        "",
+        "Items with a word that has no vector are left out. Intervals are bootstrap percentiles over items.",
+    )
+
+
+def _limits(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield from ("## Limits", "", "A word has one vector for all its meanings, and words that are not listed have none.")
+    if not metrics:
+        yield "No scores were published with them."
+    yield "They repeat what their text says, also where that is wrong or unfair; check them on your own text."

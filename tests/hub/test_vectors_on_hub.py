@@ -1,0 +1,74 @@
+"""Word vectors go to the Hub with a card of their own, and come back as an input."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+
+from bertkit import artifacts, storage
+from bertkit.artifacts import WordVectors
+from bertkit.errors import ConfigError
+from bertkit.stages.publish import push_folder
+
+Client = Callable[..., dict[str, Any]]
+WORDS = ["the", "bread", "soup", "boat", "sea"]
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> WordVectors:
+    made = WordVectors(storage.make_directory(tmp_path / "vectors"))
+    made.write(WORDS, np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32))
+    storage.write_json(made.path / "stats.json", {"words": 900, "vocabulary": 5, "dropped": {"words too rare": 3}})
+    header = {"fingerprint": "0123456789", "seconds": 3.0, "config": {"architecture": "cbow"}, "versions": {}}
+    artifacts.finish(made, {**header, "identity": {"inputs": {"corpus": "abc"}}, "inputs": {"corpus": str(tmp_path)}})
+    return WordVectors.open(made.path)
+
+
+def scores(**changed: Any) -> dict[str, Any]:
+    found = {"items": 10, "known": 4, "score": 0.5, "interval": [0.25, 0.75]}
+    one = {"task": "word vectors", "kind": "vectors", "model": "mine", "split": "test", "parameters": 40}
+    return {**one, "train_seconds": 3.0, "metrics": {"pairs": 0.5}, "sets": {"pairs": found}, **changed}
+
+
+def test_vectors_are_pushed_and_come_back_with_a_card_that_runs(
+    hub: Any, client: Client, client_home: Path, vectors: WordVectors, tmp_path: Path
+) -> None:
+    options = {"scores": [scores()], "license": "cc-by-4.0", "language": "en"}
+    pushed = client("push_folder", repo="me/vectors", folder=str(vectors.path), options=options)["done"]
+    card = ModelCard(pushed["card"])
+    assert (card.data.license, card.data.eval_results[0].metric_value) == ("cc-by-4.0", 0.5)
+    assert "| pairs | 10 | 4 (40.0%) | 0.500 | 0.250 to 0.750 |" in pushed["card"]
+    assert "cbow" in pushed["card"]
+    assert str(tmp_path).encode() not in b"".join(hub.repositories["me/vectors"].files.values())
+
+    fetched = WordVectors.open(Path(client("fetch", repo="me/vectors")["done"]))
+    for name in ("vectors.safetensors", "words.txt", "stats.json"):
+        assert (fetched.path / name).read_bytes() == (vectors.path / name).read_bytes()
+
+    [snippet] = re.findall(r"```python\n(.*?)```", pushed["card"], re.DOTALL)
+    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(client_home), "HF_HUB_DISABLE_XET": "1"}
+    done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, env={**os.environ, **own})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("['the', ")
+
+
+def test_scores_of_other_vectors_are_refused(vectors: WordVectors) -> None:
+    with pytest.raises(ConfigError, match="not these vectors'"):
+        push_folder(vectors.path, "me/it", scores=[scores(parameters=41)], dry_run=True)
+
+
+def test_vectors_read_from_a_file_say_so(tmp_path: Path) -> None:
+    from bertkit.stages.vector_conversion import read_in
+
+    (tmp_path / "glove.txt").write_text("bread 1 2\nsoup 2 1\n")
+    read_in(tmp_path / "glove.txt", tmp_path / "read", binary=False)
+    card, _ = push_folder(tmp_path / "read", "me/it", dry_run=True)
+    assert "how they were learnt is not known" in card
+    assert "No scores were published" in card
