@@ -18,6 +18,7 @@ from bertkit.errors import ConfigError
 from bertkit.stages.publish import push_folder
 
 Client = Callable[..., dict[str, Any]]
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 WORDS = ["the", "bread", "soup", "boat", "sea"]
 
 
@@ -53,7 +54,7 @@ def test_vectors_are_pushed_and_come_back_with_a_card_that_runs(
         assert (fetched.path / name).read_bytes() == (vectors.path / name).read_bytes()
 
     [snippet] = re.findall(r"```python\n(.*?)```", pushed["card"], re.DOTALL)
-    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(client_home), "HF_HUB_DISABLE_XET": "1"}
+    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(client_home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
     done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, env={**os.environ, **own})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("['the', ")
@@ -72,3 +73,27 @@ def test_vectors_read_from_a_file_say_so(tmp_path: Path) -> None:
     card, _ = push_folder(tmp_path / "read", "me/it", dry_run=True)
     assert "how they were learnt is not known" in card
     assert "No scores were published" in card
+
+
+def test_a_textcnn_is_finetuned_on_vectors_named_by_their_repository(
+    hub: Any, client: Client, client_home: Path, vectors: WordVectors, tmp_path: Path
+) -> None:
+    client("push_folder", repo="me/vectors", folder=str(vectors.path))
+    lines = [
+        f'{{"text": "the {a} {b} {n}", "label": "{a}"}}' for a in ("boat", "soup") for b in WORDS for n in range(4)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(client_home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+
+    def recipe(name: str, *arguments: str) -> None:
+        command = [sys.executable, str(RECIPES / f"{name}.py"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **own})
+        assert done.returncode == 0, done.stderr
+
+    source = ("source.format=jsonl", f"source.train={tmp_path / 'rows.jsonl'}", "validation_percentage=30")
+    recipe("task_data", "--out", str(tmp_path / "data"), *source)
+    small = ("model.backbone=textcnn", "model.embeddings.channels=static", "model.embeddings.size=8", "max_steps=2")
+    inputs = ("--input", f"data={tmp_path / 'data'}", "--input", "vectors=me/vectors")
+    recipe("finetune", *inputs, "--out", str(tmp_path / "model"), *small, "device=cpu", "num_threads=1")
+    made = artifacts.read_manifest(tmp_path / "model") or {}
+    assert made["identity"]["inputs"]["vectors"] == vectors.fingerprint
