@@ -107,7 +107,7 @@ def _scores(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             score, ends = found["score"], found["interval"]
             shown = numbers.MISSING if score is None else f"{score:.3f}"
             reach = f"{ends[0]:.3f} to {ends[1]:.3f}" if ends and None not in ends else numbers.MISSING
-            known = f"{numbers.count(found['known'])} ({found['known'] / found['items']:.1%})"
+            known = f"{numbers.count(found['known'])} ({found['known'] / max(found['items'], 1):.1%})"
             yield f"| {markdown(name)} | {numbers.count(found['items'])} | {known} | {shown} | {reach} |"
     yield from (
         "",
