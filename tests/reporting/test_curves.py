@@ -42,9 +42,9 @@ def test_thinning_keeps_every_extreme_and_few_points(values):
 
 
 def test_a_long_log_is_a_small_chart(log):
-    mlm, nsp = curves.loss_charts(log(steps=100_000, every=10))
+    mlm, nsp, *others = curves.charts(log(steps=100_000, every=10))
     assert mlm["rows"] == 10_000
-    for chart in (mlm, nsp):
+    for chart in (mlm, nsp, *others):
         assert all(len(chart[name]) <= curves.MAX_POINTS for name in ("raw", "smoothed", "heldout"))
         assert chart["raw"][-1][0] >= 99_000
         assert len(figures.line_chart(chart).training) < 6_000
@@ -52,7 +52,7 @@ def test_a_long_log_is_a_small_chart(log):
 
 
 def test_one_row_is_a_dot_not_an_empty_chart():
-    (chart,) = curves.loss_charts([{"step": 10, "mlm_loss": 7.5}])
+    (chart,) = curves.charts([{"step": 10, "mlm_loss": 7.5}])
     drawn = figures.line_chart(chart)
     assert drawn.training_dots == [(100.0, drawn.training_dots[0][1])]
     assert "7.5" in drawn.labels[0][1].text
@@ -60,12 +60,15 @@ def test_one_row_is_a_dot_not_an_empty_chart():
 
 
 def test_without_next_sentences_there_is_no_chart_of_them(log):
-    assert [chart["key"] for chart in curves.loss_charts(log(nsp=False))] == ["mlm_loss"]
+    keys = [chart["key"] for chart in curves.charts(log(nsp=False))]
+    assert keys[0] == "mlm_loss"
+    assert "nsp_loss" not in keys
+    assert set(keys[1:]) <= {"learning_rate", "grad_norm", "tokens_per_second"}
 
 
 def test_a_loss_that_is_not_a_number_is_a_gap_and_counted():
     rows = [{"step": i, "mlm_loss": math.nan if i == 2 else 5.0} for i in range(1, 5)]
-    (chart,) = curves.loss_charts(rows)
+    (chart,) = curves.charts(rows)
     drawn = figures.line_chart(chart)
     assert drawn.training.count("M") == 2
     assert "Gaps: 1 value that is not a number." in drawn.note

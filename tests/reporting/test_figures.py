@@ -39,7 +39,15 @@ def test_labels_keep_their_distance_and_stay_in_the_plot(places):
 
 def test_noise_about_a_constant_does_not_fill_the_plot():
     points = [[step, 0.693 + 0.002 * (step % 2)] for step in range(10)]
-    chart = {"raw": points, "smoothed": [], "heldout": [], "reference": None, "title": "NSP", "unit": "nats a pair"}
+    chart = {
+        "raw": points,
+        "smoothed": [],
+        "heldout": [],
+        "reference": None,
+        "key": "mlm_loss",
+        "title": "NSP",
+        "unit": "nats a pair",
+    }
     chart |= {"last": {"training": 0.693, "heldout": None}, "row_steps": 1, "window_steps": None, "not_finite": 0}
     drawn = figures.line_chart(chart)
     levels = [float(tick.text) for tick in drawn.y_ticks]

@@ -56,7 +56,7 @@ def pretraining(source: Checkpoint) -> dict[str, Any]:
         "fingerprint": source.fingerprint,
         **{key: state.get(key) for key in _STATE},
         "tokens_per_second": sorted(speeds)[len(speeds) // 2] if speeds else None,
-        "charts": curves.loss_charts(rows),
+        "charts": curves.charts(rows),
         "measurements": [
             {"step": row["step"], **{key.removeprefix("eval_"): row.get(key) for key in _FINAL}} for row in measurements
         ],

@@ -30,14 +30,17 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file if line.strip()]
 
 
-def loss_charts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A chart for the MLM loss and one for the NSP loss, each where the log has it."""
-    charts = [
+def charts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Charts of the MLM and NSP losses, learning rate, gradient norm and speed, each where the log has it."""
+    found = [
         _chart(rows, "mlm_loss", "Masked words (MLM)", "nats a masked token", None),
         _chart(rows, "nsp_loss", "Next sentence (NSP)", "nats a pair", {"value": _COIN, "label": "guessing"}),
+        _chart(rows, "learning_rate", "Learning rate", "of the optimizer", None),
+        _chart(rows, "grad_norm", "Gradient norm", "L2 norm before clipping", None),
+        _chart(rows, "tokens_per_second", "Speed", "tokens a second", None),
     ]
-    charts += [_chart(rows, key, f"Gradient, {layer_title(key)}", "L2 norm", None) for key in layer_columns(rows)]
-    return [chart for chart in charts if chart["raw"] or chart["heldout"]]
+    found += [_chart(rows, key, f"Gradient, {layer_title(key)}", "L2 norm", None) for key in layer_columns(rows)]
+    return [chart for chart in found if chart["raw"] or chart["heldout"]]
 
 
 def layer_columns(rows: Sequence[dict[str, Any]]) -> list[str]:

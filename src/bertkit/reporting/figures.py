@@ -242,7 +242,7 @@ def _chart_note(chart: Mapping[str, Any]) -> str:
         parts.append(f"Training: mean of {chart['window_steps']:,} steps, over the means of {row:,} in the background.")
     elif chart["raw"]:
         parts.append(f"Training: means of {numbers.plural(row, 'step')}.")
-    if not chart["heldout"]:
+    if not chart["heldout"] and chart["key"].endswith("loss"):
         parts.append("No held-out text was measured.")
     if chart["not_finite"]:
         parts.append(

@@ -78,7 +78,8 @@ def _pretraining(report: Report) -> Iterable[str]:
         )
         yield ", ".join(facts) + "."
         for chart in run["charts"]:
-            yield f"{markdown(chart['title'])}, training loss: {plots.sparkline(chart['smoothed'] or chart['raw'])}"
+            loss = ", training loss" if chart["key"].endswith("loss") else ""
+            yield f"{markdown(chart['title'])}{loss}: {plots.sparkline(chart['smoothed'] or chart['raw'])}"
         yield from _table(score_tables.measurements(run))
 
 

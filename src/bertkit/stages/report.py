@@ -38,7 +38,7 @@ class ReportConfig(Config):
     """The run's name in trackers."""
 
 
-@stage("report", version=4)
+@stage("report", version=5)
 def report(
     config: ReportConfig,
     metrics: tuple[Metrics, ...],
