@@ -33,9 +33,9 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def charts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Charts of the MLM and NSP losses, learning rate, gradient norm and speed, each where the log has it."""
     found = [
-        _chart(rows, "mlm_loss", "Masked words (MLM)", "nats a masked token", None),
-        _chart(rows, "nsp_loss", "Next sentence (NSP)", "nats a pair", {"value": _COIN, "label": "guessing"}),
-        _chart(rows, "learning_rate", "Learning rate", "of the optimizer", None),
+        _chart(rows, "mlm_loss", "Masked words (MLM)", "loss in nats a masked token", None),
+        _chart(rows, "nsp_loss", "Next sentence (NSP)", "loss in nats a pair", {"value": _COIN, "label": "guessing"}),
+        _chart(rows, "learning_rate", "Learning rate", "", None),
         _chart(rows, "grad_norm", "Gradient norm", "L2 norm before clipping", None),
         _chart(rows, "tokens_per_second", "Speed", "tokens a second", None),
     ]
