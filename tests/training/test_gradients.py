@@ -77,4 +77,4 @@ def test_the_log_has_a_column_for_each_part_and_the_report_a_line(tmp_path: Path
     ]
     drawn = training_curves.series(found, None)
     assert drawn["Gradient norm, layer 1"]["points"] == [(2, 0.2), (4, 0.4)]
-    assert [chart["title"] for chart in curves.loss_charts(found)][-1] == "Gradient, head"
+    assert [chart["title"] for chart in curves.charts(found)][-1] == "Gradient, head"
