@@ -18,6 +18,7 @@ from bertkit import storage
 from bertkit.errors import DataError, StageError
 from bertkit.models.attention import install_attention
 from bertkit.models.dropout import install_dropout
+from bertkit.models.initialisation import attend_to_neighbours
 from bertkit.models.last_layer import first_places, install_picking
 from bertkit.models.masked_lm import masked_lm_loss
 from bertkit.models.objective import Batch, Sums
@@ -103,9 +104,21 @@ def recompute_activations(model: Any) -> None:
 def new_pretraining_model(
     sizes: dict[str, Any], *, vocab_size: int, pad_token_id: int, seed: int
 ) -> BertForPreTraining:
-    """A BERT with random weights that depend on `seed` alone. `sizes` are `BertConfig` values."""
+    """A BERT with random weights that depend on `seed` alone.
+
+    `sizes` are `BertConfig` values; `local_heads` among them says how many heads begin by attending to neighbours
+    (`models.initialisation`).
+    """
     torch.manual_seed(seed)
-    return BertForPreTraining(BertConfig(**sizes, vocab_size=vocab_size, pad_token_id=pad_token_id))
+    return _new(BertForPreTraining, BertConfig(**sizes, vocab_size=vocab_size, pad_token_id=pad_token_id))
+
+
+def _new(cls: Any, config: BertConfig) -> Any:
+    """A model of `cls` with new weights. `config.json` keeps `local_heads`, so that one made anew begins as the first."""
+    model = cls(config)
+    if heads := getattr(config, "local_heads", 0):
+        attend_to_neighbours(model.bert, heads)
+    return model
 
 
 def load_pretraining_model(folder: Path, *, seed: int, **changes: Any) -> BertForPreTraining:
@@ -148,7 +161,7 @@ def new_head(
         names = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
         changes = changes | dict.fromkeys(names, dropout)
     if init == "random":
-        return cls(_config(folder, changes))
+        return _new(cls, _config(folder, changes))
     model = load_parts(cls, folder, may_miss=new, **changes)
     return model if reinit_layers is None else _reinitialised(model, reinit_layers)
 

@@ -37,6 +37,9 @@ class ModelConfig(Config):
     """Longest sequence the model can ever read."""
     initializer_range: Above0 = 0.02
     """Standard deviation of new weights: 0.02 as in BERT-base; narrow models start faster with more (1/sqrt(width))."""
+    local_heads: Annotated[int, Field(ge=0)] = 2
+    """Heads of the first layer that begin by attending to the tokens beside each token, at offsets -1, +1, -2, +2 and so
+    on, which spares pretraining its first plateau; 0 begins with noise alone, as BERT did."""
     hidden_act: str = "gelu"
     """Activation of the feed-forward layer."""
     hidden_dropout_prob: Share = 0.1
@@ -52,8 +55,21 @@ class ModelConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _local_heads_fit(self) -> "ModelConfig":
+        if self.local_heads > self.num_attention_heads:
+            raise ValueError(f"local_heads {self.local_heads} is over num_attention_heads {self.num_attention_heads}")
+        if self.local_heads and min(self.hidden_size // self.num_attention_heads, self.hidden_size // 4) < 8:
+            raise ValueError(
+                f"local_heads needs a hidden_size of 32 or more and 8 or more of it a head, there are "
+                f"{self.hidden_size} and {self.hidden_size // self.num_attention_heads}; local_heads=0 begins without"
+            )
+        return self
+
 
 _DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+# Of a new model only: a model to start from has its weights.
+_NEW = ("local_heads",)
 
 
 class PretrainConfig(TrainingConfig):
@@ -93,7 +109,7 @@ class PretrainConfig(TrainingConfig):
         return self
 
 
-@stage("pretrain", version=2, resumable=True, parallel=True)
+@stage("pretrain", version=3, resumable=True, parallel=True)
 def pretrain(
     config: PretrainConfig, data: PretrainData, tokenizer: Tokenizer, start: Checkpoint | None = None, *, out: Path
 ) -> Checkpoint:
@@ -252,7 +268,7 @@ def _check_sizes(config: PretrainConfig, start: Checkpoint) -> None:
     from bertkit.models.bert import require_bert
 
     model = require_bert(start.path)
-    given = sorted(config.model.model_fields_set - {*_DROPOUT})
+    given = sorted(config.model.model_fields_set - {*_DROPOUT, *_NEW})
     if other := [name for name in given if getattr(config.model, name) != model.get(name)]:
         raise ConfigError(
             "model."

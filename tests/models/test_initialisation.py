@@ -1,0 +1,108 @@
+"""Heads that begin by attending to neighbours."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch.nn.functional import cross_entropy
+from transformers import BertForPreTraining
+
+from bertkit.models import bert
+from bertkit.models.classification import new_classifier
+from bertkit.models.initialisation import attend_to_neighbours
+from bertkit.stages.pretrain import ModelConfig
+
+SIZES = {
+    "num_hidden_layers": 2,
+    "hidden_size": 128,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 256,
+    "initializer_range": 0.08,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+
+
+def new(heads: int, **sizes: object) -> BertForPreTraining:
+    return bert.new_pretraining_model(
+        {**SIZES, "local_heads": heads, **sizes}, vocab_size=300, pad_token_id=0, seed=3
+    ).eval()
+
+
+@torch.no_grad()
+def attention(model: BertForPreTraining, length: int = 256) -> torch.Tensor:
+    """Of the first layer, [heads, queries, keys], a mean over texts."""
+    model.set_attn_implementation("eager")
+    ids = torch.randint(5, 300, (16, length), generator=torch.Generator().manual_seed(1))
+    return model.bert(ids, output_attentions=True).attentions[0].mean(0)
+
+
+def test_each_local_head_attends_to_its_neighbour_at_every_position() -> None:
+    found = attention(new(4))
+    for head, offset in enumerate((-1, 1, -2, 2)):
+        at = torch.diagonal(found[head], offset)
+        assert at.min() > 0.4
+        for other in set(range(-4, 5)) - {offset}:
+            assert torch.diagonal(found[head], other).mean() < at.mean() / 2
+
+
+def test_heads_that_are_not_local_begin_without_a_place_in_mind() -> None:
+    found = attention(new(2))
+    assert all(torch.diagonal(found[head], 1).mean() < 2 / 256 for head in (2, 3))
+
+
+def test_all_other_weights_are_those_of_the_same_seed_without_local_heads() -> None:
+    plain, local = dict(new(0).named_parameters()), dict(new(2).named_parameters())
+    changed = {name for name in plain if not torch.equal(plain[name], local[name])}
+    assert changed == {
+        "bert.embeddings.word_embeddings.weight",
+        "bert.embeddings.position_embeddings.weight",
+        "bert.embeddings.token_type_embeddings.weight",
+        "bert.encoder.layer.0.attention.self.query.weight",
+        "bert.encoder.layer.0.attention.self.key.weight",
+    }
+    query = "bert.encoder.layer.0.attention.self.query.weight"
+    assert torch.equal(plain[query][64:], local[query][64:])
+
+
+def test_the_same_bert_from_random_weights_begins_as_the_pretrained_one_did(tmp_path: Path) -> None:
+    first = new(2)
+    bert.save(first, tmp_path)
+    again = new_classifier(tmp_path, ["a", "b"], init="random", dropout=None, seed=8).eval()
+    assert torch.diagonal(attention(first)[0], -1).min() > 0.4
+    assert torch.diagonal(attention(again)[0], -1).min() > 0.4
+
+
+def test_a_pattern_of_neighbours_is_learnt_sooner() -> None:
+    def loss_after(heads: int) -> float:
+        torch.manual_seed(0)
+        model = new(heads, hidden_size=64, num_attention_heads=2, max_position_embeddings=64).train()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+        follows = torch.randperm(290, generator=torch.Generator().manual_seed(2)) + 5
+        losses = []
+        for _ in range(80):
+            rows = [torch.randint(5, 295, (8,))]
+            for _ in range(63):
+                rows.append(torch.where(torch.rand(8) < 0.1, torch.randint(5, 295, (8,)), follows[rows[-1] - 5]))
+            ids = torch.stack(rows, 1)
+            masked = torch.rand(ids.shape) < 0.15
+            hidden = model.bert(ids.masked_fill(masked, 4)).last_hidden_state[masked]
+            loss = cross_entropy(model.cls.predictions(hidden), ids[masked])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return sum(losses[-10:]) / 10
+
+    assert loss_after(2) < loss_after(0) - 0.3
+
+
+def test_too_many_or_too_narrow_heads_are_refused() -> None:
+    with pytest.raises(ValidationError, match="local_heads 3 is over num_attention_heads 2"):
+        ModelConfig(local_heads=3)
+    with pytest.raises(ValidationError, match="local_heads=0 begins without"):
+        ModelConfig(local_heads=2, hidden_size=16)
+    with pytest.raises(ValueError, match="4 coordinates"):
+        attend_to_neighbours(new(0, hidden_size=16).bert, 2)
