@@ -165,7 +165,7 @@ def push(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="What finetune, pretrain or word2vec wrote.")],
     repo: Annotated[str, typer.Argument(help="Where to: USER/NAME; it is made where it is not there.")],
     metrics: Annotated[list[Path] | None, typer.Option(help="What evaluate wrote for it, for the card.")] = None,
-    private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Make it private; one that is public is refused.")] = False,
     license: Annotated[str | None, typer.Option(help="Of the weights, as the Hub spells it: apache-2.0.")] = None,
     language: Annotated[str | None, typer.Option(help="Of the texts: en, zh, ...")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify, and print the card and the files.")] = False,
@@ -182,6 +182,8 @@ def push(
         typer.echo("\n".join(f"would push {name}" for name in pushed["files"]))
     else:
         typer.echo(f"{pushed['url']} {pushed['revision']}")
+        for name in pushed["removed"]:
+            typer.echo(f"removed {name}, of an older model")
 
 
 def _check_given(command: str, texts: list[str] | None, file: Path | None) -> None:

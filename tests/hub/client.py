@@ -8,6 +8,7 @@ from typing import Any
 
 from bertkit import hub
 from bertkit.errors import BertkitError
+from bertkit.hub import patience
 
 WAITED: list[float] = []
 
@@ -16,10 +17,11 @@ def act(asked: dict[str, Any]) -> Any:
     """Push a folder's files, fetch, or do both with a trained model."""
     if asked["do"] == "push":
         files = {path.name: path for path in sorted(Path(asked["folder"]).iterdir())}
-        pushed = hub.push(asked["repo"], files, message="one commit", wait=WAITED.append, private=asked.get("private"))
-        return {"url": pushed.url, "revision": pushed.revision}
+        options = {name: asked[name] for name in ("private", "replaces") if name in asked}
+        pushed = hub.push(asked["repo"], files, message="one commit", wait=WAITED.append, **options)
+        return {"url": pushed.url, "revision": pushed.revision, "removed": list(pushed.removed)}
     if asked["do"] == "fetch":
-        return str(hub.fetch(asked["repo"], revision=asked.get("revision")))
+        return str(hub.folder_of(asked["repo"], revision=asked.get("revision")))
     if asked["do"] == "push_folder":
         from bertkit.stages.publish import push_folder
 
@@ -35,7 +37,9 @@ def main() -> None:
     for line in sys.stdin:
         WAITED.clear()
         try:
-            answer: dict[str, Any] = {"done": act(json.loads(line))}
+            asked = json.loads(line)
+            patience._ATTEMPTS, patience._ANSWER_WITHIN = asked.get("attempts", 4), asked.get("answer_within", 60)
+            answer: dict[str, Any] = {"done": act(asked)}
         except BertkitError as e:
             answer = {"error": str(e), "remedy": e.remedy, "exit_code": e.exit_code}
         sys.stdout.write(json.dumps({**answer, "waited": WAITED}) + "\n")

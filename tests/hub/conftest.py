@@ -33,7 +33,7 @@ def hub_server() -> Iterator[Any]:
 @pytest.fixture
 def hub(hub_server: Any) -> Any:
     """The server, empty, without faults."""
-    for one in (hub_server.repositories, hub_server.uploads, hub_server.faults, hub_server.requests):
+    for one in (hub_server.repositories, hub_server.uploads, hub_server.faults, hub_server.requests, hub_server.before):
         one.clear()
     hub_server.bodies = b""
     return hub_server

@@ -1,7 +1,8 @@
 """A Hub in memory: the part of the Hugging Face Hub's protocol that creates, commits, lists and serves model repositories.
 
-`Hub.faults` maps the beginning of `METHOD PATH` to what happens there instead: a status, "cut" before anything is done, or
-"answer lost" after it; `times` says how often.
+`Hub.faults` maps the beginning of `METHOD PATH` to what happens there instead: a status (with `headers`), "cut" before
+anything is done, "answer lost" after it, "silence" until the client has gone, or "page", which is no JSON; `times` says how
+often. `Hub.before` maps it to a function that is called first, once.
 """
 
 import base64
@@ -31,6 +32,11 @@ class Repository:
     def head(self) -> str:
         return self.revisions[-1][0]
 
+    def at(self, revision: str) -> tuple[str | None, dict[str, bytes]]:
+        """The commit that a revision names, and its files; None where there is none."""
+        found = self.revisions[-1:] if revision == "main" else [one for one in self.revisions if one[0] == revision]
+        return found[0] if found else (None, {})
+
     def commit(self) -> None:
         content = b"".join(name.encode() + data for name, data in sorted(self.files.items()))
         oid = hashlib.sha1(content + str(len(self.revisions)).encode()).hexdigest()
@@ -45,16 +51,16 @@ class Hub:
     uploads: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    before: dict[str, Callable[[], None]] = field(default_factory=dict)
     bodies: bytes = b""
     url: str = ""
 
-    def fault(self, request: str) -> int | str | None:
+    def fault(self, request: str) -> dict[str, Any] | None:
         """What goes wrong with this request, if anything."""
         for start, fault in self.faults.items():
             if re.match(start, request) and fault.get("times", 1) > 0:
                 fault["times"] = fault.get("times", 1) - 1
-                answer: int | str = fault["answer"]
-                return answer
+                return fault
         return None
 
 
@@ -79,20 +85,23 @@ class Handler(BaseHTTPRequestHandler):
         body, request = self.body(), f"{self.command} {path}"
         self.hub.requests.append(request)
         self.hub.bodies += body
+        for start in [start for start in self.hub.before if re.match(start, request)]:
+            self.hub.before.pop(start)()
         fault = self.hub.fault(request)
-        if fault == "cut":
-            self.close_connection = True
-            self.connection.shutdown(2)
-            return
-        if fault == "answer lost":
-            self.route(path, body, lambda *_, **__: None)
-            self.close_connection = True
-            self.connection.shutdown(2)
-            return
-        if fault is not None:
-            self.send(int(fault), {"error": "as the test asks"}, {"Retry-After": "1"} if fault == 429 else {})
-            return
-        self.route(path, body, self.send)
+        match fault and fault["answer"]:
+            case None:
+                self.route(path, body, self.send)
+            case "page":
+                self.send(200, raw=b"<html>log in to the network</html>")
+            case int(status):
+                self.send(status, {"error": "as the test asks"}, fault and fault.get("headers"))
+            case how:
+                if how == "answer lost":
+                    self.route(path, body, lambda *_, **__: None)
+                if how == "silence":
+                    self.connection.recv(1)  # nothing more comes, until the client hangs up
+                self.close_connection = True
+                self.connection.shutdown(2)
 
     def body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
@@ -123,7 +132,10 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.uploads[path.rpartition("/")[2]] = body
             return send(200)
         if path == "/api/validate-yaml":
-            return send(200, {"errors": [], "warnings": []})
+            wrong = b"license: made-up" in body
+            return send(
+                400 if wrong else 200, {"errors": [{"message": '"license" must be one of'}] * wrong, "warnings": []}
+            )
         if path == "/api/whoami-v2":
             return send(200 if may_write else 401, {"type": "user", "name": "me", "orgs": []})
         if self.command in ("POST", "PUT") and not may_write:
@@ -169,14 +181,16 @@ class Handler(BaseHTTPRequestHandler):
             return self.commit(repository, body, send)
         if rest.startswith("paths-info/"):
             asked = json.loads(body)["paths"]
-            return send(200, [self.entry(repository, name) for name in asked if name in repository.files])
+            return send(200, [self.entry(repository, n, repository.files[n]) for n in asked if n in repository.files])
         if rest.startswith("tree/"):
-            return send(200, [self.entry(repository, name) for name in sorted(repository.files)])
+            _, files = repository.at(rest.split("/")[1])
+            return send(200, [self.entry(repository, name, files[name]) for name in sorted(files)])
         if rest == "" or rest.startswith("revision/"):
-            if rest and rest.partition("/")[2] not in ("main", repository.head):
+            sha, files = repository.at(rest.partition("/")[2] or "main")
+            if sha is None:
                 return send(404, {"error": "no such revision"}, {"X-Error-Code": "RevisionNotFound"})
-            names = [{"rfilename": name} for name in sorted(repository.files)]
-            return send(200, {"_id": "1", "id": "me/it", "modelId": "me/it", "sha": repository.head, "siblings": names,
+            names = [{"rfilename": name} for name in sorted(files)]
+            return send(200, {"_id": "1", "id": "me/it", "modelId": "me/it", "sha": sha, "siblings": names,
                               "private": repository.private, "tags": [], "downloads": 0, "likes": 0})  # fmt: skip
         return send(404, {"error": f"the test server has no {rest}"})
 
@@ -200,23 +214,30 @@ class Handler(BaseHTTPRequestHandler):
             elif line["key"] == "lfsFile":
                 repository.files[value["path"]] = self.hub.uploads[value["oid"]]
                 repository.large.add(value["path"])
+            elif line["key"] == "deletedFile":
+                if value["path"] not in repository.files:
+                    return send(
+                        404, {"error": "A file with this name doesn't exist"}, {"X-Error-Code": "EntryNotFound"}
+                    )
+                del repository.files[value["path"]]
         repository.commit()
         return send(200, {"success": True, "commitOid": repository.head, "commitUrl": f"{self.hub.url}/me/it/commit/1"})
 
     @staticmethod
-    def entry(repository: Repository, name: str) -> dict[str, Any]:
-        data = repository.files[name]
+    def entry(repository: Repository, name: str, data: bytes) -> dict[str, Any]:
         entry: dict[str, Any] = {"type": "file", "oid": git_oid(data), "size": len(data), "path": name}
         if name in repository.large:
             entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
         return entry
 
     def resolve(self, repository: Repository, body: bytes, send: Callable[..., None], revision: str, file: str) -> None:
-        if file not in repository.files:
-            return send(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
-        data = repository.files[file]
+        sha, files = repository.at(revision)
+        if sha is None or file not in files:
+            code = "EntryNotFound" if sha else "RevisionNotFound"
+            return send(404, {"error": "Entry not found"}, {"X-Error-Code": code})
+        data = files[file]
         tag = hashlib.sha256(data).hexdigest() if file in repository.large else git_oid(data)
-        return send(200, headers={"ETag": f'"{tag}"', "X-Repo-Commit": repository.head}, raw=data)
+        return send(200, headers={"ETag": f'"{tag}"', "X-Repo-Commit": sha}, raw=data)
 
 
 def serve() -> tuple[Hub, ThreadingHTTPServer]:

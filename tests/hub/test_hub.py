@@ -1,6 +1,7 @@
 """Models go to the Hub and come back: one commit, whole or not at all, and errors that say what to do."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ def small(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_push_is_one_commit_and_comes_back(hub: Any, client: Client, small: Path) -> None:
+def test_a_push_is_one_commit_and_comes_back(hub: Any, client: Client, client_home: Path, small: Path) -> None:
     answer = client("push", repo="me/it", folder=str(small), private=True)
     repository = hub.repositories["me/it"]
     assert repository.private
-    assert answer["done"] == {"url": f"{hub.url}/me/it", "revision": repository.head}
+    assert answer["done"] == {"url": f"{hub.url}/me/it", "revision": repository.head, "removed": []}
     assert len(repository.revisions) == 2  # the empty one that a new repository has, and ours
     assert repository.large == {"model.safetensors"}
     fetched = Path(client("fetch", repo="me/it")["done"])
@@ -39,8 +40,12 @@ def test_a_push_is_one_commit_and_comes_back(hub: Any, client: Client, small: Pa
     (small / "config.json").write_text('{"a": 2}')
     client("push", repo="me/it", folder=str(small))
     assert len(repository.revisions) == 3
-    old = Path(client("fetch", repo="me/it", revision=repository.revisions[1][0]).get("done") or fetched)
-    assert json.loads((old / "config.json").read_text()) == {"a": 1}
+    shutil.rmtree(client_home / "hub" / "models--me--it")
+    first = repository.revisions[1][0]
+    for given in ({"repo": "me/it", "revision": first}, {"repo": f"me/it@{first}"}):
+        assert json.loads((Path(client("fetch", **given)["done"]) / "config.json").read_text()) == {"a": 1}
+    assert json.loads((Path(client("fetch", repo="me/it")["done"]) / "config.json").read_text()) == {"a": 2}
+    assert "no such revision" in client("fetch", repo="me/it@nowhere")["error"]
 
 
 REQUESTS = {
@@ -126,7 +131,9 @@ def test_no_right_to_make_a_repository(hub: Any, client: Client, small: Path, st
 def test_names_and_revisions_that_are_not_there(hub: Any, client: Client) -> None:
     assert client("fetch", repo="me/nothing")["exit_code"] == 3
     assert "Check the name" in client("fetch", repo="me/nothing")["remedy"]
-    assert client("push", repo="nobody", folder=".")["exit_code"] == 2
+    for name in ("nobody", "a/b/c", "me/it.git", "me/it--b", "me/it..b", "me/.it", "me/it-", "mé/it", "me/" + "a" * 97):
+        assert client("push", repo=name, folder=".")["exit_code"] == 2, name
+    assert not any("create" in request for request in hub.requests)
 
 
 def test_without_a_network_and_offline(ask_once: Client, small: Path) -> None:
@@ -216,8 +223,6 @@ def test_a_card_names_only_what_is_there() -> None:
 
 
 def test_a_dry_run_verifies_and_sends_nothing(hub: Any, whole_run: Path, tmp_path: Path) -> None:
-    import shutil
-
     from bertkit.errors import ConfigError, IntegrityError
 
     folder = whole_run / "latest/small/topic@1"

@@ -1,17 +1,38 @@
 """Stage `publish`: verify a trained folder, write its card, and put both on the Hugging Face Hub in one commit."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path, PurePath
 from typing import Any
 
-from bertkit import artifacts, storage
-from bertkit.artifacts import MANIFEST, Checkpoint, Metrics, Model, Publication, WordVectors
+from pydantic import field_validator
+
+from bertkit import artifacts, hub, storage
+from bertkit.artifacts import CARD, MANIFEST, Artifact, Checkpoint, Metrics, Model, Publication, WordVectors
 from bertkit.config import Config
-from bertkit.errors import ConfigError, IntegrityError
+from bertkit.errors import ConfigError, IntegrityError, StageError
 from bertkit.stage import stage
 
-CARD = "README.md"
+# What a repository may hold of an older model, ours or of transformers: a reader would take it for part of the new one.
+_OF_A_MODEL = (
+    *(
+        "*.safetensors",
+        "*.safetensors.index.json",
+        "pytorch_model*",
+        "tf_model*.h5",
+        "flax_model*.msgpack",
+        "adapter_*",
+    ),
+    *("config.json", "network.json", "predictor.json", "trainer_state.json", "log.jsonl", "stats.json", MANIFEST),
+    *(
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "*vocab.txt",
+        "*words.txt",
+    ),
+)
 # Two implementations of one network differ by rounding alone.
 _TOLERANCE = 1e-4
 
@@ -22,7 +43,7 @@ class PublishConfig(Config):
     repo: str
     """The repository: USER/NAME or ORGANISATION/NAME. It is made where it is not there."""
     private: bool = False
-    """Whether a repository that is made is private."""
+    """Whether a repository that is made is private; one that is there and public is refused then."""
     license: str | None = None
     """The licence of the weights as the Hub spells it, such as apache-2.0."""
     language: str | None = None
@@ -30,8 +51,23 @@ class PublishConfig(Config):
     dry_run: bool = False
     """Verify and write the card, and push nothing."""
 
+    @field_validator("repo")
+    @classmethod
+    def _is_a_name(cls, repo: str) -> str:
+        try:
+            hub.check_name(repo)
+        except ConfigError as e:
+            raise ValueError(e.what) from None
+        return repo
 
-@stage("publish", version=1)
+
+def _one_input(config: PublishConfig, names: Set[str]) -> None:
+    if len(names & {"model", "checkpoint", "vectors"}) != 1:
+        what = "publish takes one of the inputs `model`, `checkpoint` and `vectors`"
+        raise ConfigError(what, remedy=f"It was given {' and '.join(sorted(names)) or 'none'}.")
+
+
+@stage("publish", version=1, fits=_one_input)
 def publish(
     config: PublishConfig,
     model: Model | None = None,
@@ -42,12 +78,10 @@ def publish(
     out: Path,
 ) -> Publication:
     """Push a fine-tuned model, a pretrained checkpoint or word vectors with a card to the Hugging Face Hub."""
-    given = [one for one in (model, checkpoint, vectors) if one is not None]
-    if len(given) != 1:
-        raise ConfigError("publish takes one of the inputs `model`, `checkpoint` and `vectors`")
+    given = next(one for one in (model, checkpoint, vectors) if one is not None)
     scores = [one.read_json("metrics.json") for one in metrics]
     options: dict[str, Any] = {"private": config.private, "license": config.license, "language": config.language}
-    card, pushed = push_folder(given[0].path, config.repo, scores=scores, dry_run=config.dry_run, **options)
+    card, pushed = push_folder(given.path, config.repo, scores=scores, dry_run=config.dry_run, **options)
     storage.write_text(out / CARD, card)
     storage.write_json(out / "published.json", pushed)
     return Publication(out)
@@ -70,23 +104,40 @@ def push_folder(
         dry_run: do everything but push; `revision` is None then.
 
     Raises:
+        ConfigError: `repo` is no repository's name, or the scores are another's.
+        StageError: the folder holds no model.
         IntegrityError: a file is not as written, or transformers' own class gives other outputs for the folder.
         HostError: the Hub cannot be reached or refuses.
     """
-    from bertkit import hub
-
-    artifacts.verify(folder)
-    manifest = artifacts.read_manifest(folder) or {}
+    hub.check_name(repo)
+    manifest = _verified(folder)
     is_vectors = manifest["artifact"] == WordVectors.__name__
     card = (_vector_card if is_vectors else _card)(folder, repo, scores, license=license, language=language)
     content: dict[str, Path | bytes] = {CARD: card.encode(), MANIFEST: _text(_portable(manifest))}
-    content |= {str(path.relative_to(folder)): path for path in artifacts.listed_files(folder)}
+    content |= {name: folder / name for name in manifest["files"]}
     facts = {"repo": repo, "files": sorted(content)}
     if dry_run:
         return card, {**facts, "url": None, "revision": None}
     message = f"bertkit: {'word vectors' if is_vectors else 'model, tokenizer'} and card"
-    pushed = hub.push(repo, content, message=message, private=private or None)
-    return card, {**facts, "url": pushed.url, "revision": pushed.revision}
+    pushed = hub.push(repo, content, message=message, private=private or None, replaces=_OF_A_MODEL)
+    return card, {**facts, "url": pushed.url, "revision": pushed.revision, "removed": list(pushed.removed)}
+
+
+def _verified(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder that is whole and may be pushed."""
+    may = (Model, Checkpoint, WordVectors)
+    if (folder / "config.json").is_file() and not (folder / MANIFEST).is_file():
+        what = "was not written by bertkit, or not to its end: nothing says how it was made"
+        raise StageError(what, where=str(folder), remedy="Run its stage to the end; others' folders go by `hf upload`.")
+    manifest = Artifact.open(folder).manifest
+    if manifest["artifact"] not in [one.__name__ for one in may]:
+        raise StageError(
+            f"is a {manifest['artifact']}: no model",
+            where=str(folder),
+            remedy="Push what finetune, pretrain or word2vec wrote; scores go with it by --metrics.",
+        )
+    artifacts.verify(folder)
+    return manifest
 
 
 def _card(
@@ -135,12 +186,9 @@ def _vector_card(
 
 def _of(predictor: Mapping[str, Any] | None, scores: Mapping[str, Any], repo: str) -> Mapping[str, Any]:
     """The scores, where they are this model's."""
-    mine = predictor is not None and (scores["task"], scores["model"], scores["seed"]) == (
-        predictor["task"],
-        predictor["name"],
-        predictor["seed"],
-    )
-    if not mine:
+    keys = ("task", "seed", "parameters", "train_seconds")  # the last one tells two runs of one name apart
+    mine = predictor is not None and scores["model"] == predictor["name"]
+    if predictor is None or not mine or any(scores[key] != predictor[key] for key in keys):
         what = f"scores of {scores['model']} (seed {scores['seed']}) on {scores['task']} are not this model's"
         raise ConfigError(what, where=repo, remedy="Give what evaluate made of the same folder.")
     return scores
@@ -187,13 +235,17 @@ def _portable(manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest without places on this machine: inputs by their fingerprints, files by their names."""
     if "config" not in manifest:  # vectors read from a file
         return manifest
-    config = {name: _name_alone(value) for name, value in manifest["config"].items()}
-    return {**manifest, "config": config, "inputs": manifest["identity"]["inputs"]}
+    told: dict[str, Any] = {
+        name: _name_alone(manifest[name]) for name in ("config", "given", "identity") if name in manifest
+    }
+    return {**manifest, **told, "inputs": manifest["identity"]["inputs"]}
 
 
 def _name_alone(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _name_alone(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_name_alone(one) for one in value]
     return PurePath(value).name if isinstance(value, str) and "/" in value else value
 
 
