@@ -206,6 +206,11 @@ class TaskData(Artifact):
     def task(self) -> dict[str, Any]:
         return dict(self.read_json("task.json"))
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Which known set (`dataset`) or data set of the Hub (`hub`) it is, and what to `note`; empty for a user's own files."""
+        return {key: value for key, value in self.task["source"].items() if key in ("dataset", "hub", "note")}
+
     def rows(self, split: str) -> list[dict[str, Any]]:
         """Every row of `split` as a dictionary."""
         import pyarrow.parquet as pq

@@ -1,7 +1,11 @@
 """Models go to the Hub and come back: one commit, whole or not at all, and errors that say what to do."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,45 +185,28 @@ def test_a_pretrained_folder_and_a_private_one(hub: Any, client: Client, whole_r
     assert "AutoModelForMaskedLM" in pushed["card"]
 
 
-def test_the_snippets_of_a_card_run_as_printed(hub: Any, client: Client, client_home: Path, whole_run: Path) -> None:
-    import os
-    import re
-    import subprocess
-    import sys
-
-    folder = whole_run / "latest/small/topic@1"
-    card = client("push_folder", repo="me/topics", folder=str(folder))["done"]["card"]
+@pytest.mark.parametrize(("stage", "said"), [("topic@1", "'predicted': "), ("pretrain", "Candidate(token=")])
+def test_the_snippets_of_a_card_run_as_printed(
+    hub: Any, client: Client, whole_run: Path, tmp_path: Path, stage: str, said: str
+) -> None:
+    """From a cache that is empty: everything comes from the Hub."""
+    card = client("push_folder", repo="me/it", folder=str(whole_run / "latest/small" / stage))["done"]["card"]
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert len(snippets) == 2
-    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(client_home), "HF_HUB_DISABLE_XET": "1"}
+    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    emptied = f"import shutil; shutil.rmtree({str(tmp_path / 'hub')!r}); print('emptied')\n"
+    hub.requests.clear()
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(snippets)], capture_output=True, text=True, env={**os.environ, **own}
+        [sys.executable, "-c", emptied.join(snippets)], capture_output=True, text=True, env={**kept, **own}
     )
     assert done.returncode == 0, done.stderr
-    assert "predicted" in done.stdout
-
-
-def test_a_card_names_only_what_is_there() -> None:
-    from bertkit.reporting.model_card import CardFacts, render
-
-    state = {"num_parameters": 9, "global_step": 1, "epoch": 1.0, "train_seconds": 1.0, "device": "cpu"}
-    state |= {"cpu_instructions": "AVX2", "num_processes": 1, "mixed_precision": "no"}
-    labels = ["*a*", "b"]
-    predictor = {
-        "kind": "classification",
-        "task": "<b>mine|</b>",
-        "name": "CNN",
-        "backbone": "textcnn",
-        "labels": labels,
-    }
-    metrics = [{"task": "bbc_topic", "kind": "classification", "split": "test", "n": 3, "metrics": {"accuracy": 0.5}}]
-    text = render(CardFacts("me/it", {"config": {}, "versions": {}}, state, {}, predictor, metrics))
-    card = ModelCard(text)
-    assert card.data.tags == ["bertkit", "textcnn"]
-    assert card.data.datasets is None  # a set that is not on the Hub
-    assert "bertkit alone loads this folder" in text
-    assert "<b>" not in text
-    assert "*a*" not in text
+    ours, _, theirs = done.stdout.partition("emptied\n")
+    assert said in ours
+    assert theirs.strip()
+    assert hub.requests.count("GET /me/it/resolve/main/model.safetensors") + hub.requests.count(
+        f"GET /me/it/resolve/{hub.repositories['me/it'].head}/model.safetensors"
+    ) == len(snippets)
 
 
 def test_a_dry_run_verifies_and_sends_nothing(hub: Any, whole_run: Path, tmp_path: Path) -> None:

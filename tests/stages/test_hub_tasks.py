@@ -50,6 +50,9 @@ def test_labelled_texts_with_the_names_of_their_labels(hub: dict[str, Any], read
     assert made.task["counts"] == {"train": 40, "validation": 2}
     assert made.task["dropped"]["validation"] == {"unlabelled": 1}
     assert made.task["source"]["from"] == "Hugging Face Hub, someone/news"
+    assert made.origin == {"hub": {"path": "someone/news"}}
+    named = read("source.name=short", "source.revision=1a2b", out="named")
+    assert named.origin == {"hub": {"path": "someone/news", "name": "short", "revision": "1a2b"}}
     assert next(iter(made.rows("train")))["where"] == "train.parquet: row 1"
     assert "/tmp" not in (tmp_path / "out" / "task.json").read_text()
 

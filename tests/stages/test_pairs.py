@@ -99,6 +99,17 @@ def test_a_model_says_what_it_reads_and_refuses_the_other(models, data, tmp_path
         scored(models["single"], data["pairs"], tmp_path / "b")
 
 
+def test_whose_data_it_learnt_from_and_what_there_is_to_note_goes_with_model_and_scores(models, data, tmp_path):
+    own = models["pairs"].read_json("predictor.json")
+    assert (own["origin"], own["examples"]) == ({}, data["pairs"].task["counts"]["train"])
+    shutil.copytree(data["pairs"].path, tmp_path / "part")
+    source = {"dataset": "lcqmc", "note": "Trained on a part.", "title": "LCQMC", "files": {}}
+    storage.write_json(tmp_path / "part/task.json", {**data["pairs"].task, "source": source})
+    part = TaskData.open(tmp_path / "part")
+    assert part.origin == {"dataset": "lcqmc", "note": "Trained on a part."}
+    assert "Trained on a part." in scored(models["pairs"], part, tmp_path / "out").read_json("metrics.json")["notes"]
+
+
 def test_a_report_shows_both_texts_of_a_mistake(models, data, tmp_path):
     metrics = scored(models["pairs"], data["pairs"], tmp_path / "metrics")
     made = run(report, ReportConfig, tmp_path / "page", metrics=(metrics,), task_data=(data["pairs"],))

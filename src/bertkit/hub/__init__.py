@@ -64,6 +64,12 @@ def _split(text: str) -> tuple[str, str | None] | None:
     return name, revision or None
 
 
+def name_of(folder: str) -> str | None:
+    """The repository whose fetched folder this is, None where it is none of the cache's."""
+    found = re.search(r"/models--([^/]+?)--([^/]+)/snapshots/[0-9a-f]+$", folder)
+    return f"{found[1]}/{found[2]}" if found and _NAME.fullmatch(f"{found[1]}/{found[2]}") else None
+
+
 def folder_of(given: str | Path, *, revision: str | None = None) -> Path:
     """The folder that is meant: one of this machine, or that of a repository of the Hub, fetched.
 

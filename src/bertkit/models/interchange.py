@@ -1,5 +1,6 @@
 """A trained BERT as transformers' own classes read its folder: what others will get."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,39 @@ def class_name(folder: Path, kind: str, settings: dict[str, Any]) -> str | None:
     return None if own or not (folder / "config.json").is_file() else _CLASSES[kind].__name__
 
 
-def snippet(class_name: str, repo: str) -> list[str]:
-    """The lines by which that class reads a repository."""
+_READ_OUT = {
+    "classification": ("print(model.config.id2label[int(logits.argmax())])",),
+    "several labels": ("print(logits.sigmoid().tolist())",),
+    "number": ("print(logits.tolist())",),
+    "tagging": (
+        "tags = [model.config.id2label[i] for i in logits[0].argmax(-1).tolist()]",
+        'print(list(zip(tokenizer.convert_ids_to_tokens(inputs["input_ids"][0]), tags)))',
+    ),
+    "pretraining": (
+        'gap = inputs["input_ids"][0].tolist().index(tokenizer.mask_token_id)',
+        "print(tokenizer.decode(logits[0, gap].argmax()))",
+    ),
+    "spans": (
+        "start, end = int(found.start_logits.argmax()), int(found.end_logits.argmax())",
+        'print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))',
+    ),
+}
+_PROBLEMS = {"regression": "number", "multi_label_classification": "several labels"}
+
+
+def snippet(kind: str, repo: str, texts: Sequence[str], *, problem_type: str | None = None) -> list[str]:
+    """The lines by which that class reads a repository and gives its best guess for one input of `texts`."""
+    name = _CLASSES[kind].__name__
+    given = ", ".join(f'"{text}"' for text in texts)
+    outputs = ("found = model(**inputs)",) if kind == "spans" else ("logits = model(**inputs).logits",)
     return [
-        f"from transformers import AutoTokenizer, {class_name}",
+        f"from transformers import AutoTokenizer, {name}",
         "",
         f'tokenizer = AutoTokenizer.from_pretrained("{repo}")',
-        f'model = {class_name}.from_pretrained("{repo}")',
+        f'model = {name}.from_pretrained("{repo}")',
+        f'inputs = tokenizer({given}, return_tensors="pt")',
+        *outputs,
+        *_READ_OUT[_PROBLEMS.get(problem_type or "", kind)],
     ]
 
 

@@ -6,28 +6,21 @@ from typing import Any
 
 import yaml
 
+from bertkit.data.published import KnownSet
 from bertkit.data.task_catalogue import KNOWN
-from bertkit.reporting import numbers
+from bertkit.reporting import card_examples, numbers
 from bertkit.reporting.visible_text import markdown
 
 _TAGS = {"classification": "text-classification", "tagging": "token-classification", "spans": "question-answering"}
-_EXAMPLES = {
-    "tagging": '["Ada Lovelace met Charles Babbage in London."]',
-    "spans": '[{"question": "Where did they meet?", "context": "Ada Lovelace met Charles Babbage in London."}]',
-}
+_PURPOSES = {"classification": "classify texts", "tagging": "tag words", "spans": "find answers in texts"}
+_PROBLEMS = {"regression": "score texts", "multi_label_classification": "give texts any number of labels"}
 # What of a run's config a reader asks for first; the manifest beside the card has all of it.
 _SHOWN = (
     *("seed", "train_batch_size", "learning_rate", "lr_scheduler_type", "warmup_steps", "optim", "weight_decay"),
-    *(
-        "max_seq_length",
-        "num_train_epochs",
-        "dropout",
-        "objective",
-        "mlm_probability",
-        "mask_strategy",
-        "max_grad_norm",
-    ),
+    *("max_seq_length", "num_train_epochs", "dropout", "max_grad_norm"),
+    *("objective", "mlm_probability", "mask_strategy"),
 )
+_SHAPE = (("num_hidden_layers", "layer"), ("num_attention_heads", "head"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +28,8 @@ class CardFacts:
     """What a card is made of.
 
     `predictor` is None for a pretrained model. `metrics` are contents of `metrics.json`. `snippet` is
-    the code by which transformers reads the folder, empty where bertkit alone does.
+    the code by which transformers reads the folder, empty where bertkit alone does. `base` is the repository of the
+    model that it began with, None where that was none of the Hub's. `chinese` says in which language examples are.
     """
 
     repo: str
@@ -47,6 +41,8 @@ class CardFacts:
     snippet: Sequence[str] = ()
     license: str | None = None
     language: str | None = None
+    base: str | None = None
+    chinese: bool = False
 
 
 def render(facts: CardFacts) -> str:
@@ -67,10 +63,11 @@ def _head(facts: CardFacts) -> dict[str, Any]:
         head["language"] = facts.language
     if facts.license:
         head["license"] = facts.license
-    known = [KNOWN[one["task"]].hub for one in facts.metrics if one["task"] in KNOWN]
-    if sets := [hub.path for hub in known if hub is not None]:
-        head["datasets"] = list(dict.fromkeys(sets))
-    if results := [_result(one) for one in facts.metrics]:
+    if facts.base:
+        head["base_model"] = facts.base
+    if found := _on_the_hub(facts.predictor):
+        head["datasets"] = [found["path"]]
+    if results := [_result(one, found) for one in facts.metrics]:
         head["model-index"] = [{"name": facts.repo.rpartition("/")[2], "results": results}]
     return head
 
@@ -79,14 +76,28 @@ def _backbone(facts: CardFacts) -> str:
     return "bert" if facts.predictor is None else str(facts.predictor["backbone"])
 
 
-def _set_id(task: str) -> str:
-    hub = KNOWN[task].hub
-    return hub.path if hub is not None else task
+def _known(predictor: Mapping[str, Any] | None) -> KnownSet | None:
+    return KNOWN.get((predictor or {}).get("origin", {}).get("dataset", ""))
 
 
-def _result(scores: Mapping[str, Any]) -> dict[str, Any]:
+def _on_the_hub(predictor: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """`path`, `name` and `revision` of the data set, as `datasets.load_dataset` takes them; empty where the Hub has none.
+
+    Examples of a user's own that are merely called like a known set have none.
+    """
+    if named := (predictor or {}).get("origin", {}).get("hub"):
+        return dict(named)
+    known = _known(predictor)
+    if known is None or known.hub is None:
+        return {}
+    named = {"path": known.hub.path, "name": known.hub.name, "revision": known.hub.revision}
+    return {key: value for key, value in named.items() if value is not None}
+
+
+def _result(scores: Mapping[str, Any], hub: Mapping[str, str]) -> dict[str, Any]:
     task = scores["task"]
-    given = {"name": task, "type": _set_id(task) if task in KNOWN else task, "split": scores["split"]}
+    given = {"name": task, "type": hub.get("path", task), "split": scores["split"]}
+    given |= {theirs: hub[ours] for ours, theirs in (("name", "config"), ("revision", "revision")) if ours in hub}
     return {
         "task": {"type": _TAGS[scores["kind"]]},
         "dataset": given,
@@ -99,55 +110,103 @@ def _result(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _what(facts: CardFacts) -> Iterator[str]:
-    yield f"# {markdown(facts.repo.rpartition('/')[2])}"
-    yield ""
+    yield from (f"# {markdown(facts.repo.rpartition('/')[2])}", "")
     size = f"{numbers.count(facts.state['num_parameters'])} parameters"
-    if facts.predictor is None:
-        layers, width = facts.network["num_hidden_layers"], facts.network["hidden_size"]
-        yield f"A BERT of {layers} layers of {width} ({size}), pretrained with bertkit."
-        return
-    task, kind = markdown(facts.predictor["task"]), facts.predictor["kind"]
-    yield f"{markdown(facts.predictor['name'])}, trained with bertkit for {kind} on {task} ({size})."
-    if labels := facts.predictor.get("labels"):
+    predictor = facts.predictor
+    if predictor is None:
+        yield f"A BERT of {_shape(facts.network)} ({size}), pretrained with bertkit."
+    else:
+        purpose = _PROBLEMS.get(predictor.get("problem_type", ""), _PURPOSES[predictor["kind"]])
+        if len(predictor.get("text_columns", ())) > 1:
+            purpose = purpose.replace("texts", "pairs of texts")
+        known = _known(predictor)
+        task = markdown(predictor["task"]) + (f" ({known.title})" if known else "")
+        yield f"{markdown(predictor['name'])} ({size}), trained with bertkit to {purpose}, on {task}."
+    if facts.base:
+        yield f"It began with [{facts.base}](https://huggingface.co/{facts.base})."
+    if labels := (predictor or {}).get("labels"):
         shown = ", ".join(markdown(str(label)) for label in labels[:50])
-        yield f"Labels: {shown}{f' and {len(labels) - 50} more' if len(labels) > 50 else ''}."
+        yield from ("", f"Labels: {shown}{f' and {len(labels) - 50} more' if len(labels) > 50 else ''}.")
+
+
+def _shape(network: Mapping[str, Any]) -> str:
+    layers, heads = (numbers.plural(network[key], noun) for key, noun in _SHAPE)
+    return f"{layers} of {network['hidden_size']} with {heads}"
 
 
 def _use(facts: CardFacts) -> Iterator[str]:
+    mask = facts.network.get("mask_token", "[MASK]")
+    given = card_examples.texts(facts.predictor, chinese=facts.chinese, mask=mask)
     yield from ("## Use", "", "```python", "import bertkit", "", f'model = bertkit.load("{facts.repo}")')
-    if facts.predictor is None:
-        mask = facts.network.get("mask_token", "[MASK]")
-        yield f'print(model.fill("The capital of France is {mask}."))'
-    else:
-        pair = len(facts.predictor.get("text_columns", ())) > 1
-        texts = '[["A first text.", "A second text."]]' if pair else '["A text to classify."]'
-        yield f"print(model.predict({_EXAMPLES.get(facts.predictor['kind'], texts)}))"
-    yield "```"
-    if facts.snippet:
-        yield from ("", "```python", *facts.snippet, "```")
-    else:
-        yield from ("", "bertkit alone loads this folder: it is no model of transformers.")
+    yield from (f"print({card_examples.call(facts.predictor, given)})", "```", "")
+    if not facts.snippet:
+        yield "bertkit alone reads this folder: it is no model of transformers."
+        return
+    yield from ("In transformers:", "", "```python", *facts.snippet, "```")
+    if own := _bertkits_own(facts.predictor):
+        yield from (
+            "",
+            f"That reads one window and gives the network's bare outputs; {' and '.join(own)} are bertkit's.",
+        )
+
+
+def _bertkits_own(predictor: Mapping[str, Any] | None) -> list[str]:
+    """What bertkit makes of the outputs, and transformers does not."""
+    if predictor is None:
+        return []
+    settings = predictor["settings"]
+    of_kind = {
+        "spans": ["windows over long texts", "the search for the best span"],
+        "tagging": ["windows over long texts", "one tag for each word"],
+        "classification": [f"the cut at {settings['max_seq_length']} tokens"],
+    }[predictor["kind"]]
+    if settings.get("head") == "crf":
+        of_kind.append("the scores of tags that follow each other (CRF)")
+    if settings.get("tuned"):
+        of_kind.append("tuned thresholds")
+    return of_kind
 
 
 def _training(facts: CardFacts) -> Iterator[str]:
     state, config = facts.state, facts.manifest["config"]
-    yield from ("## Training", "", "| | |", "|---|---|")
-    rows = {
+    yield from ("## Training", "", "| | value |", "|---|---|")
+    examples = (facts.predictor or {}).get("examples")
+    rows = {} if examples is None else {"training examples": numbers.count(examples)}
+    rows |= {
         "steps": numbers.count(state["global_step"]),
         "passes over the data": numbers.number(state["epoch"]),
         "time": numbers.duration(state["train_seconds"]),
-        "hardware": f"{state['device']} ({state['cpu_instructions']}), {numbers.plural(state['num_processes'], 'process')}"
-        if state["device"] == "cpu"
-        else f"{state['device']}, {numbers.plural(state['num_processes'], 'process')}",
+        "hardware": _hardware(state),
         "precision": state["mixed_precision"] if state["mixed_precision"] != "no" else "fp32",
     }
     if "data" in state:
         rows["tokens of training text"] = numbers.count(state["data"]["tokens"])
-    rows |= {name: str(config[name]) for name in _SHOWN if config.get(name) is not None}
+    if "num_hidden_layers" in facts.network:
+        rows["network"] = f"BERT, {_shape(facts.network)}"
+    rows |= {name: _shown(config[name]) for name in _SHOWN if config.get(name) is not None}
+    if config.get("max_steps"):  # which ends the training, and not the epochs
+        rows.pop("num_train_epochs", None)
+    if (options := facts.network.get("options")) is not None:
+        rows |= {name: _shown(value) for name, value in options.items() if value is not None}
+    if 0 < (warmup := config.get("warmup_steps") or 0) < 1:
+        rows["warmup_steps"] = f"{numbers.share(warmup)} of all"
     rows["versions"] = ", ".join(f"{name} {version}" for name, version in facts.manifest["versions"].items())
     yield from (f"| {markdown(name)} | {markdown(value)} |" for name, value in rows.items())
     if facts.predictor is None and (held_out := _last_measurement(state)):
         yield from ("", f"On held-out text: {held_out}.")
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _hardware(state: Mapping[str, Any]) -> str:
+    processes = f"{state['num_processes']} process{'es' if state['num_processes'] > 1 else ''}"
+    return (
+        f"{state['device']}, {processes}"
+        if state["device"] != "cpu"
+        else f"CPU ({state['cpu_instructions']}), {processes}"
+    )
 
 
 def _last_measurement(state: Mapping[str, Any]) -> str:
@@ -175,31 +234,46 @@ def _scores(facts: CardFacts) -> Iterator[str]:
             interval = one.get("intervals", {}).get(name)
             cells = (markdown(one["task"]), one["split"], numbers.count(one["n"]), numbers.title(name))
             ends = numbers.score_range(name, interval) if interval else numbers.MISSING
-            yield f"| {' | '.join(cells)} | {numbers.score(name, value)} | {ends} |"
+            yield f"| {' | '.join(cells)} | {numbers.score(name, value)}{numbers.unit(name)} | {ends} |"
     yield from ("", "Intervals are bootstrap percentiles over the rows of the split, for this seed alone.")
-    yield from (f"- {markdown(note)}" for one in facts.metrics for note in one.get("notes", ()))
+    if notes := [f"- {markdown(note)}" for one in facts.metrics for note in one.get("notes", ())]:
+        yield from ("", *dict.fromkeys(notes))
 
 
 def _limits(facts: CardFacts) -> Iterator[str]:
-    yield from ("## Limits", "")
-    longest = facts.manifest["config"].get("max_seq_length")
-    if facts.predictor is None:
-        yield f"It was trained on {numbers.count(facts.state['global_step'])} steps of text of up to {longest} tokens, and knows no more."
-    elif facts.predictor["kind"] == "classification":
-        yield f"It reads the first {longest} tokens of a text unless it reads in windows; it gives one of its labels to any text."
-    else:
-        yield f"It reads {longest} tokens at once, longer texts in windows."
+    yield from ("## Limits", "", f"- {_reach(facts)}")
     if not facts.metrics:
-        yield "No scores were published with it."
-    yield "It repeats what its training text says, also where that is wrong or unfair; check it on your own text."
+        yield "- No scores were published with it."
+    yield "- It repeats what its training text says, also where that is wrong or unfair; check it on your own text."
+
+
+def _reach(facts: CardFacts) -> str:
+    predictor, longest = facts.predictor, facts.manifest["config"].get("max_seq_length")
+    if predictor is None:
+        steps = numbers.count(facts.state["global_step"])
+        return f"It was trained for {steps} steps on sequences of up to {longest} tokens, and knows nothing else."
+    if predictor["kind"] != "classification":
+        return f"It reads {longest} tokens at once, longer texts in windows."
+    settings = predictor["settings"]
+    windows = (
+        f"up to {settings['max_windows']} windows of {longest}"
+        if settings.get("window_pooling")
+        else f"the first {longest}"
+    )
+    gives = "a number" if predictor.get("problem_type") == "regression" else "one of its labels"
+    if predictor.get("problem_type") == "multi_label_classification":
+        gives = "its labels, or none,"
+    return f"It reads {windows} tokens of a text and no more, and gives {gives} to any text."
 
 
 def _sources(facts: CardFacts) -> Iterator[str]:
-    names = [one["task"] for one in facts.metrics]
-    if facts.predictor is not None:
-        names.append(facts.predictor["task"])
-    known = [KNOWN[name] for name in dict.fromkeys(names) if name in KNOWN]
     yield from ("## Licence and sources", "")
     yield f"Licence: {markdown(facts.license)}." if facts.license else "No licence was chosen for these weights."
-    for one in known:
-        yield f"- {markdown(one.title)}. {markdown(one.licence)} {markdown(one.citation)}"
+    if known := _known(facts.predictor):
+        parts = [part.strip().rstrip(".") for part in (known.title, known.licence, known.citation) if part]
+        yield from ("", "Data: " + " ".join(part if part.endswith("?") else f"{part}." for part in parts))
+    elif found := _on_the_hub(facts.predictor):
+        yield from (
+            "",
+            f"Data: {markdown(found['path'])} of the Hugging Face Hub, whose card says under which licence.",
+        )

@@ -1,5 +1,6 @@
 """The card of word vectors on the Hub: what they are, how they were learnt, how they score, and code that reads them."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,11 @@ _SHOWN = (
     *("architecture", "objective", "window", "negative", "sample", "min_count", "lowercase", "chinese_units"),
     *("learning_rate", "num_train_epochs", "seed"),
 )
+_COUNTED = {
+    "words": "words of the corpus",
+    "kept_words": "of these with a vector",
+    "distinct_words": "distinct words of the corpus",
+}
 _SNIPPET = """\
 from pathlib import Path
 
@@ -24,21 +30,22 @@ folder = Path(snapshot_download("{repo}"))
 words = (folder / "words.txt").read_bytes().decode().removesuffix("\\n").split("\\n")
 vectors = load_file(folder / "vectors.safetensors")["vectors"]
 units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-nearest = np.argsort(-(units @ units[words.index(words[0])]))[:6]
+nearest = np.argsort(-(units @ units[words.index({word})]))[:6]
 print([words[i] for i in nearest])"""
 
 
 def render(
     repo: str,
     *,
-    shape: tuple[int, int],
+    words: Sequence[str],
+    width: int,
     manifest: Mapping[str, Any],
     stats: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]] = (),
     license: str | None = None,
     language: str | None = None,
 ) -> str:
-    """The card's text, Markdown below a head of YAML; `shape` is words by numbers in a vector.
+    """The card's text, Markdown below a head of YAML; `words` are in the order of their vectors, of `width` numbers each.
 
     `stats` is what stage `word2vec` counted, empty for vectors from a file. `metrics` are contents of the `metrics.json` of
     `evaluate_vectors`.
@@ -50,8 +57,8 @@ def render(
     if metrics:
         head["model-index"] = [{"name": name, "results": [_result(one) for one in metrics]}]
     sections = (
-        [f"# {markdown(name)}", "", f"{numbers.count(shape[0])} words, a vector of {shape[1]} numbers each."],
-        list(_use(repo)),
+        [f"# {markdown(name)}", "", f"{numbers.count(len(words))} words, a vector of {width} numbers each."],
+        list(_use(repo, _example(words))),
         list(_training(manifest, stats)),
         list(_scores(metrics)),
         list(_limits(metrics)),
@@ -73,9 +80,16 @@ def _result(scores: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _use(repo: str) -> Iterator[str]:
-    yield from ("## Use", "", "The words nearest to the first word:", "", "```python")
-    yield from _SNIPPET.format(repo=repo).split("\n")
+def _example(words: Sequence[str]) -> str:
+    """A word to look up: the first of some length and of letters alone, as the first of all are `the` and `of`."""
+    fits = (w for w in words if w.isalpha() and w.isprintable() and len(w) >= (2 if w[0] >= "\u3400" else 5))
+    return next(fits, next((w for w in words if w.isalpha()), ""))
+
+
+def _use(repo: str, word: str) -> Iterator[str]:
+    shown = json.dumps(word, ensure_ascii=False) if word else "words[0]"
+    yield from ("## Use", "", "The words nearest to one:", "", "```python")
+    yield from _SNIPPET.format(repo=repo, word=shown).split("\n")
     yield from ("```", "", f"In bertkit: `--input vectors={repo}`, or `{repo}` as an input of a pipeline.")
 
 
@@ -83,11 +97,17 @@ def _training(manifest: Mapping[str, Any], stats: Mapping[str, Any]) -> Iterator
     if not stats:
         yield from ("## Training", "", "They were read from a file; how they were learnt is not known here.")
         return
-    yield from ("## Training", "", "Learnt with bertkit's word2vec (Mikolov et al. 2013).", "", "| | |", "|---|---|")
+    yield from (
+        "## Training",
+        "",
+        "Learnt with bertkit's word2vec (Mikolov et al. 2013).",
+        "",
+        "| | value |",
+        "|---|---|",
+    )
     config = manifest.get("config", {})
     rows = {name: str(config[name]) for name in _SHOWN if config.get(name) is not None}
-    counted = {name.replace("_", " "): value for name, value in stats.items() if isinstance(value, int)}
-    rows |= {name: numbers.count(value) for name, value in counted.items()}
+    rows |= {shown: numbers.count(stats[name]) for name, shown in _COUNTED.items() if name in stats}
     rows["time"] = numbers.duration(manifest.get("seconds"))
     rows["hardware"] = "CPU" + (
         f", {numbers.plural(threads, 'thread')}" if (threads := config.get("num_threads")) else ""

@@ -49,6 +49,8 @@ def evaluate(config: EvaluateConfig, model: Model, data: TaskData, *, out: Path)
     seconds = time.monotonic() - started
     storage.write_json_lines(out / "predictions.jsonl", iter(predictions))
     notes = []
+    if note := data.origin.get("note"):
+        notes.append(note)
     if split == "validation":
         notes.append("Scored on the validation split, which also chose the weights: expect a little less on new text.")
     if unknown > _MANY_UNKNOWN:

@@ -131,6 +131,8 @@ def finetune(
             "settings": {**kind.settings, "tuned": tuned},
             "seed": config.seed,
             "data": data.fingerprint,
+            "origin": data.origin,
+            "examples": task["counts"]["train"],
             "parameters": bert.count_parameters(session.model),
             "train_seconds": round(session.journal.train_seconds, 3),
             **facts,

@@ -144,27 +144,44 @@ def _card(
     folder: Path, repo: str, scores: Sequence[Mapping[str, Any]], *, license: str | None, language: str | None
 ) -> str:
     from bertkit.models.interchange import snippet
+    from bertkit.reporting import card_examples
     from bertkit.reporting.model_card import CardFacts, render
+    from bertkit.text.vocabulary import read_entries
 
     def read(name: str) -> Any:
         path = folder / name
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
-    predictor = read("predictor.json")
-    loads_in = _loads_in(folder, predictor)
+    predictor, manifest = read("predictor.json"), artifacts.read_manifest(folder) or {}
+    network = read("config.json") or read("network.json")
+    chinese = language.startswith("zh") if language else card_examples.is_chinese(read_entries(folder))
+    code: Sequence[str] = ()
+    if _loads_in(folder, predictor) is not None:
+        kind = "pretraining" if predictor is None else predictor["kind"]
+        given = card_examples.texts(predictor, chinese=chinese)
+        code = snippet(kind, repo, given, problem_type=(predictor or {}).get("problem_type"))
     return render(
         CardFacts(
             repo=repo,
-            manifest=artifacts.read_manifest(folder) or {},
+            manifest=manifest,
             state=read("trainer_state.json"),
-            network=read("config.json") or read("network.json"),
+            network=network,
             predictor=predictor,
             metrics=[_of(predictor, one, repo) for one in scores],
-            snippet=() if loads_in is None else snippet(loads_in, repo),
+            snippet=code,
             license=license,
             language=language,
+            base=_base(manifest),
+            chinese=chinese,
         )
     )
+
+
+def _base(manifest: Mapping[str, Any]) -> str | None:
+    """The repository of the model that a training began with, where its folder is one of the cache."""
+    start = manifest.get("inputs", {}).get("start")
+    random = manifest.get("config", {}).get("init") == "random"
+    return None if random or not isinstance(start, str) else hub.name_of(start)
 
 
 def _vector_card(
@@ -173,7 +190,7 @@ def _vector_card(
     from bertkit.reporting import vector_card
 
     made = WordVectors(folder)
-    manifest, (_, values) = artifacts.read_manifest(folder) or {}, made.read()
+    manifest, (words, values) = artifacts.read_manifest(folder) or {}, made.read()
     mine = (int(values.size), manifest.get("seconds"))
     for one in scores:
         if one["kind"] != "vectors" or (one["parameters"], one["train_seconds"]) != mine:
@@ -181,7 +198,8 @@ def _vector_card(
             raise ConfigError(what, where=repo, remedy="Give what evaluate_vectors made of the same folder.")
     stats = made.read_json("stats.json") if (folder / "stats.json").is_file() else {}
     options: dict[str, Any] = {"license": license, "language": language}
-    return vector_card.render(repo, shape=values.shape, manifest=manifest, stats=stats, metrics=scores, **options)
+    options |= {"words": words, "width": values.shape[1]}
+    return vector_card.render(repo, manifest=manifest, stats=stats, metrics=scores, **options)
 
 
 def _of(predictor: Mapping[str, Any] | None, scores: Mapping[str, Any], repo: str) -> Mapping[str, Any]:

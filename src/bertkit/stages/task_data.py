@@ -105,6 +105,8 @@ def task_data(config: TaskDataConfig, *, out: Path) -> TaskData:
             data = _prepared(build(TaskDataConfig, Layer(layer), name="task_data"))
         data.name = config.name or config.source.shown.rpartition("/")[2]
         data.source["from"] = f"Hugging Face Hub, {config.source.shown}"
+        named = {"path": config.source.path, "name": config.source.name, "revision": config.source.revision}
+        data.source["hub"] = {key: value for key, value in named.items() if value is not None}
     else:
         data = _prepared(config)
     data.write(out)
