@@ -133,14 +133,16 @@ def fill(
 
 @use.command("attention")
 def attention_command(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A BERT, pretrained or fine-tuned.")],
-    text: Annotated[list[str], typer.Option(help="What it reads; given twice, the two are read as a pair.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A BERT, pretrained or fine-tuned, or a baseline with attention.")
+    ],
+    text: Annotated[list[str], typer.Option(help="What it reads; given twice, a pair, or a question and its context.")],
     out: Annotated[Path, typer.Option(help="The .html page or the .svg picture to write.")],
     layer: Annotated[int | None, typer.Option(help="This layer alone, from 1.")] = None,
     head: Annotated[int | None, typer.Option(help="This head alone, from 1.")] = None,
     word: Annotated[str | None, typer.Option(help="Draw only what this word looks at.")] = None,
 ) -> None:
-    """Draw what a model's heads look at in a text."""
+    """Draw what a model looks at in a text: the heads of a BERT or transformer, or the weights of pooling."""
     if out.suffix not in (".html", ".svg"):
         raise ConfigError(f"--out {out}: what is written is a page or a picture", remedy="Name it .html or .svg.")
     if len(text) > 2:

@@ -10,6 +10,8 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 
 from bertkit.cli import app
 from bertkit.errors import ConfigError, DataError, StageError
+from bertkit.models.network import Classifier
+from bertkit.models.token_networks import SpanFinder
 from bertkit.reporting import attention, attention_page, attention_picture, markdown_page, page
 from bertkit.reporting.collect import collect
 from bertkit.stages.report import ReportConfig
@@ -37,18 +39,18 @@ def fill(path):
 def test_weights_of_a_text_and_of_a_pair(folder):
     gaze = attention.Gaze(folder)
     assert (gaze.layers, gaze.heads) == (2, 4)
-    tokens, weights, cut = gaze.weights(["The animal was unhappy"])
-    assert tokens == ["[CLS]", "the", "animal", "was", "un", "##happy", "[SEP]"]
-    assert weights.shape == (2, 4, 7, 7)
-    assert not cut
-    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
-    tokens, _, cut = gaze.weights(["the animal", "it was tired"], limit=7)
-    assert tokens == ["[CLS]", "the", "animal", "[SEP]", "it", "was", "[SEP]"]
-    assert cut
+    seen = gaze.look(["The animal was unhappy"])
+    assert seen.tokens == ["[CLS]", "the", "animal", "was", "un", "##happy", "[SEP]"]
+    assert seen.layers.shape == (2, 4, 7, 7)
+    assert not seen.cut
+    np.testing.assert_allclose(seen.layers.sum(-1), 1, atol=1e-6)
+    seen = gaze.look(["the animal", "it was tired"], limit=7)
+    assert seen.tokens == ["[CLS]", "the", "animal", "[SEP]", "it", "was", "[SEP]"]
+    assert seen.cut
     with pytest.raises(DataError, match="no tokens"):
-        gaze.weights([" "])
+        gaze.look([" "])
     with pytest.raises(DataError, match="the model reads 20"):
-        gaze.weights(["it " * 30])
+        gaze.look(["it " * 30])
 
 
 def test_the_strongest_lines_are_drawn_and_no_weak_ones():
@@ -79,7 +81,11 @@ def test_a_word_is_found_by_its_pieces():
 
 
 def test_pictures_draw_the_chosen_word_alone():
-    view = {"tokens": ["a", "b", "c"], "pictures": [{"layer": 1, "head": None, "lines": [(0, 1, 0.5), (2, 0, 0.25)]}]}
+    view = {
+        "tokens": ["a", "b", "c"],
+        "shares": [],
+        "pictures": [{"layer": 1, "head": None, "lines": [(0, 1, 0.5), (2, 0, 0.25)]}],
+    }
     whole, one = attention_picture.picture(view, 0), attention_picture.picture(view, 0, chosen=[2])
     assert (len(whole.paths), len(one.paths)) == (2, 1)
     assert [token.chosen for token in one.left] == [False, False, True]
@@ -139,7 +145,118 @@ def test_a_report_shows_what_its_best_model_looks_at(make):
     assert ReportConfig().attention == 1
 
 
-def test_a_model_that_is_no_bert_has_no_pictures(make):
+RNN = {"cell": "lstm", "hidden_size": 6, "num_layers": 2, "bidirectional": True, "layer_norm": False, "dropout": 0.0}
+TRANSFORMER = {
+    "hidden_size": 8,
+    "num_layers": 2,
+    "num_heads": 2,
+    "intermediate_size": 16,
+    "positions": "learned",
+    "norm": "pre",
+    "pooling": "attention",
+    "dropout": 0.0,
+    "max_length": 12,
+}
+
+
+def fill_network(path, cls, backbone, options, **own):
+    """Write a small baseline with random weights."""
+    path.mkdir(exist_ok=True)
+    (path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]), encoding="utf-8")
+    BertTokenizer(str(path / "vocab.txt")).save_pretrained(path)
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 17, "pad_token_id": 0, "embedding_dim": 5, "channels": "non_static"}
+    dropouts = {"embedding_dropout": 0.0, "dropout": 0.0}
+    cls({"backbone": backbone, "options": options, **sizes, **dropouts, **own}).save_pretrained(path)
+    return path
+
+
+def fill_classifier(path, backbone, options, *, pairs=False):
+    own = {"num_labels": 2, "problem_type": "single_label_classification", "pairs": pairs}
+    return fill_network(path, Classifier, backbone, options, **own)
+
+
+def shades(svg):
+    """The tokens of a shaded picture with how dark each is."""
+    found = ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}g")
+    return [(group[2].text, float(group[1].attrib["fill-opacity"])) for group in found]
+
+
+def test_pooling_is_drawn_as_shaded_tokens(tmp_path, run_command):
+    folder = fill_classifier(tmp_path / "rnn", "rnn", RNN | {"pooling": "attention"})
+    seen = attention.Gaze(folder).look(["the <b> animal"])
+    weights = seen.shares["text"]
+    run_command("attention", str(folder), "--text", "the <b> animal", "--out", str(tmp_path / "a.svg"))
+    drawn = shades((tmp_path / "a.svg").read_text(encoding="utf-8"))
+    assert [text for text, _ in drawn] == ["[CLS]", "the", "<", "b", ">", "animal", "[SEP]"]
+    np.testing.assert_allclose([shade for _, shade in drawn], 0.55 * weights / weights.max(), atol=2e-3)
+    run_command("attention", str(folder), "--text", "the <b> animal", "--out", str(tmp_path / "a.html"))
+    html = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "<b>" not in html
+    assert "What the text&#39;s vector is made of" in html
+    assert "Every head" not in html
+    with pytest.raises(ConfigError, match="not for a word"):
+        run_command("attention", str(folder), "--text", "it", "--word", "it", "--out", str(tmp_path / "a.svg"))
+    with pytest.raises(ConfigError, match="no layers"):
+        run_command("attention", str(folder), "--text", "it", "--layer", "1", "--out", str(tmp_path / "a.svg"))
+
+
+def test_a_transformer_has_pictures_as_a_bert_has(tmp_path, run_command):
+    folder = fill_classifier(tmp_path / "pairs", "transformer", TRANSFORMER, pairs=True)
+    gaze = attention.Gaze(folder)
+    assert (gaze.layers, gaze.heads) == (2, 2)
+    texts = ["--text", "the animal", "--text", "it was <b>"]
+    run_command("attention", str(folder), *texts, "--word", "it", "--out", str(tmp_path / "a.html"))
+    html = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert html.count('<svg class="attention"') == 2
+    assert html.count('<svg class="attention shaded"') == 1
+    assert "Every head" in html
+    with pytest.raises(DataError, match="reads two texts"):
+        gaze.look(["the animal"])
+    with pytest.raises(DataError, match="the model reads 12"):
+        gaze.look(["it " * 6, "was " * 6])
+
+
+def test_what_a_context_takes_from_its_question_is_drawn(tmp_path, run_command):
+    folder = fill_network(tmp_path / "spans", SpanFinder, "rnn", RNN | {"pooling": "max"})
+    gaze = attention.Gaze(folder)
+    view = attention.view(gaze.look(["was it tired", "the <b> animal"]), [])
+    tokens = view["tokens"]
+    assert {tokens[a] for a, _, _ in view["pictures"][0]["lines"]} == {"the", "<", "b", ">", "animal", "[SEP]"}
+    assert {b for _, b, _ in view["pictures"][0]["lines"]} <= {1, 2, 3, 4}  # the question's
+    assert attention_picture.in_words(view)[1].startswith("What the question's vector is made of: ")
+    texts = ["--text", "was it tired", "--text", "the animal"]
+    run_command("attention", str(folder), *texts, "--word", "animal", "--out", str(tmp_path / "a.svg"))
+    assert "What each token takes from the question" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    with pytest.raises(DataError, match="reads two texts") as refused:
+        gaze.look(["the animal"])
+    assert "question" in refused.value.remedy
+
+
+def test_a_backbone_without_attention_is_refused_and_says_which_have_it(tmp_path, run_command):
+    folder = fill_classifier(tmp_path / "rnn", "rnn", RNN | {"pooling": "max"})
+    assert not attention.can_be_looked_at(folder)
+    with pytest.raises(StageError, match="the backbone 'rnn' with pooling 'max' has no attention") as refused:
+        run_command("attention", str(folder), "--text", "it", "--out", str(tmp_path / "a.svg"))
+    assert "model.backbone=transformer" in refused.value.remedy
+
+
+def test_a_report_shows_what_a_baseline_looks_at(make):
+    data = make.task_data(["the animal was tired", "it <b>"] * 3, [0, 1, 2] * 2)
+    model = make.model(data=data)
+    fill_classifier(model.path, "rnn", RNN | {"pooling": "attention"})
+    run = make.metrics([1, 1, 2, 0, 1, 2], [0, 1, 2] * 2, model=model, data=data)
+    report = collect([run], task_data=[data], models=[model], attention=1)
+    shares = report["tasks"][0]["attention"]["views"][0]["shares"]
+    assert sum(shares[0]["weights"]) == pytest.approx(1, abs=1e-3)
+    html = page.render(report)
+    assert html.count('<svg class="attention shaded"') == 1
+    assert "The darker a token" in html
+    assert "On the left each token" not in html
+    assert "What the text's vector is made of" in markdown_page.render(report)
+
+
+def test_a_model_without_attention_has_no_pictures(make):
     model = make.model()
     run = make.metrics([0, 1], [0, 1], model=model)
     assert collect([run], models=[model], attention=3)["tasks"][0]["attention"] is None

@@ -59,7 +59,9 @@ def report(make, log):
         title=f"{MARK} title",
     )
     weights = np.full((2, 2, 3, 3), 1 / 3)
-    looked = {"id": f"{MARK}0", **attention.view([MARK, f"{MARK}##", "[SEP]"], weights, [(1, None), (2, 1)], cut=True)}
+    shares = {"text": np.array([0.5, 0.25, 0.25])}
+    seen = attention.Seen([MARK, f"{MARK}##", "[SEP]"], True, weights, weights[0, 0], shares)
+    looked = {"id": f"{MARK}0", **attention.view(seen, [(1, None), (2, 1)])}
     found["tasks"][0]["attention"] = {"model": MARK, "seed": 1, "views": [looked], "left_out": []}
     return found
 
@@ -209,9 +211,13 @@ def test_strings_from_data_never_change_a_pages_structure(report, hostile):
 @settings(max_examples=40, deadline=None)
 @given(hostile=HOSTILE)
 def test_strings_from_data_never_change_a_pictures_structure(hostile):
-    view = attention.view([hostile, "a"], np.full((1, 1, 2, 2), 0.5), [(1, None)], cut=False)
+    seen = attention.Seen([hostile, "a"], False, np.full((1, 1, 2, 2), 0.5), None, {"text": np.array([0.25, 0.75])})
+    view = attention.view(seen, [(1, None)])
     picture = ElementTree.fromstring(attention_page.svg(view, chosen=[]))
     assert [one.tag.rpartition("}")[2] for one in picture] == ["title", "desc", "rect", "g", *["text"] * 4]
+    picture = ElementTree.fromstring(attention_page.svg(view | {"pictures": []}, chosen=[]))
+    assert [one.tag.rpartition("}")[2] for one in picture] == ["title", "desc", "rect", "g", "g"]
+    assert [one.tag.rpartition("}")[2] for one in picture[3]] == ["title", "rect", "text"]
     html = attention_page.html(view, texts=[hostile], model=hostile, word=hostile, chosen=[0])
     tame = attention_page.html(view | {"tokens": ["b", "a"]}, texts=["c"], model="d", word="e", chosen=[0])
     assert Shape(html).found == Shape(tame).found

@@ -18,6 +18,7 @@ class Pooling(nn.Module):
 
     def __init__(self, name: Name, width: int, *, k: int = 1) -> None:
         super().__init__()
+        self.attends = name == "attention"
         self._name, self._k = name, k
         self.width = width * k if name == "kmax" else width
         if name == "attention":
@@ -38,9 +39,13 @@ class Pooling(nn.Module):
                 # Above 0, where the root has no derivative.
                 pooled = ((states * mask) ** 2).sum(1).clamp_min(1e-12).sqrt()
             case "attention":
-                scores = self.query(torch.tanh(self.project(states))).float().masked_fill(~mask, -torch.inf)
-                pooled = (scores.softmax(1).to(states.dtype) * states).sum(1)
+                pooled = (self.weights(states, real)[..., None].to(states.dtype) * states).sum(1)
         return pooled
+
+    def weights(self, states: Tensor, real: Tensor) -> Tensor:
+        """How much of each token `attention` takes, (rows, length)."""
+        scores: Tensor = self.query(torch.tanh(self.project(states))).squeeze(-1)
+        return scores.float().masked_fill(~real, -torch.inf).softmax(1)
 
     def _greatest(self, states: Tensor, mask: Tensor) -> Tensor:
         rows, length, width = states.shape

@@ -57,6 +57,14 @@ class SpanFinder(Network):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits of start and end, (rows, length, 2)."""
+        states, _, share = self.read(batch)
+        question = self.questions((share.to(states.dtype)[..., None] * states).sum(1)).unflatten(-1, (-1, 2))
+        logits: Tensor = self.ends(states) + states @ question
+        return logits
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """The states; how much each token takes from each of the question's, (rows, length, length); and how much of
+        each the question's vector takes, (rows, length)."""
         embedded, real = self.backbone.embed(batch)
         ids, begins = batch["input_ids"], batch["context_begins"][:, None]
         places = torch.arange(ids.shape[1], device=ids.device)
@@ -68,10 +76,8 @@ class SpanFinder(Network):
         aligned = weights.to(embedded.dtype) @ embedded
         features = torch.cat([embedded, aligned, same.to(embedded.dtype)], -1) * real[..., None]
         states = self.dropout(self.backbone.encoder(features, real))
-        share = self.query(states).float().masked_fill(~asked[..., None], -torch.inf).softmax(1).to(states.dtype)
-        question = self.questions((share * states).sum(1)).unflatten(-1, (-1, 2))
-        logits: Tensor = self.ends(states) + states @ question
-        return logits
+        share = self.query(states).squeeze(-1).float().masked_fill(~asked, -torch.inf).softmax(1)
+        return states, weights, share
 
 
 def _refuse_bag(facts: Mapping[str, Any], what: str) -> None:

@@ -90,9 +90,19 @@ class _Layer(nn.Module):
             found = self.norm(states + self.dropout(self._feed(states)))
         return found
 
+    def weights(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        """How much each token takes from each other, (rows, heads, length, length), of what `forward` is given."""
+        query, key, _ = self._parts(self.attention_norm(states) if self._pre else states)
+        scores: Tensor = (query @ key.transpose(2, 3)).float() * query.shape[-1] ** -0.5
+        return (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(-1)
+
+    def _parts(self, states: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values, each (rows, heads, length, size)."""
+        parts: Tensor = self.attention(states).unflatten(-1, (3, self._heads, -1))
+        return parts.permute(2, 0, 3, 1, 4).unbind(0)
+
     def _attend(self, states: Tensor, mask: Tensor | None) -> Tensor:
-        parts = self.attention(states).unflatten(-1, (3, self._heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = parts.unbind(0)
+        query, key, value = self._parts(states)
         p = self._p if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=p)
         found: Tensor = self.output(mixed.transpose(1, 2).flatten(2))

@@ -1,7 +1,8 @@
-"""What a BERT's heads look at in a text, as plain JSON that the pictures are drawn from."""
+"""What a model looks at in a text, as plain JSON that the pictures are drawn from."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,41 +27,102 @@ PATTERNS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model looked at in a text: its `tokens`, and whether some beyond a limit were `cut`.
+
+    `layers`, shape (layers, heads, tokens, tokens), where there are heads: row i is what token i takes. `question`,
+    (tokens, tokens), of a baseline that finds spans: what each token takes from the question's. `shares`, each
+    (tokens,): of which tokens one vector is made, the `text`'s or the `question`'s.
+    """
+
+    tokens: list[str]
+    cut: bool
+    layers: Floats
+    question: Floats | None = None
+    shares: Mapping[str, Floats] = field(default_factory=dict)
+
+
 class Gaze:
-    """A BERT whose attention is looked at; it is loaded once for any number of texts."""
+    """A model whose attention is looked at; it is loaded once for any number of texts.
+
+    `layers` and `heads` count those of a BERT or a transformer, and are 0 of other baselines; `asks` is whether a baseline
+    reads a question and its context.
+    """
 
     def __init__(self, folder: Path) -> None:
         """
         Raises:
-            StageError: the folder holds no BERT or no tokenizer.
+            StageError: the folder holds no model with attention, or no tokenizer.
         """
+        self.folder = folder
+        self.asks, self._reads = False, [1, 2]
+        self._most: int | None = None
+        self._network: Any = None
+        if (folder / "network.json").is_file():
+            self._load_network()
+        else:
+            self._load_bert()
+        self._encoder = load_encoder(folder)
+
+    def _load_bert(self) -> None:
         from bertkit.models.attention_weights import load_for_weights
 
-        self.folder, self._encoder = folder, load_encoder(folder)
-        self._model = load_for_weights(folder)
-        self.layers, self.heads = self._model.config.num_hidden_layers, self._model.config.num_attention_heads
+        self._bert = load_for_weights(self.folder)
+        config = self._bert.config
+        self.layers, self.heads = config.num_hidden_layers, config.num_attention_heads
+        self._most = config.max_position_embeddings
 
-    def weights(self, texts: Sequence[str], *, limit: int | None = None) -> tuple[list[str], Floats, bool]:
-        """The tokens of one text or of two read as a pair, their weights, and whether tokens beyond `limit` were cut.
+    def _load_network(self) -> None:
+        from bertkit.models.network_attention import load_attentive
 
-        Returns:
-            The tokens; weights of shape (layers, heads, tokens, tokens), row i being what token i takes; whether any
-            token was left out.
+        self._network = load_attentive(self.folder)
+        facts = self._network.facts
+        options = facts["options"]
+        self.layers, self.heads = options.get("num_layers", 0), options.get("num_heads", 0)
+        if not self.heads:
+            self.layers = 0  # those of an RNN have none
+        self.asks = not {"num_labels", "tagging_head"} & facts.keys()
+        if options.get("positions") == "learned":
+            self._most = options["max_length"]
+        self._reads = [2] if self.asks or facts.get("pairs") else [1]
+
+    def look(self, texts: Sequence[str], *, limit: int | None = None) -> Seen:
+        """What the model looks at in one text or in two read as a pair, a question before its context.
+
+        Args:
+            limit: tokens that are read; those beyond are cut.
 
         Raises:
-            DataError: a text is empty, or they are longer than the model can read.
+            DataError: a text is empty, they are longer than the model can read, or it reads another number of them.
         """
         import torch
 
-        from bertkit.models.attention_weights import attention_weights
-
+        if len(texts) not in self._reads:
+            wanted = " or ".join({1: "one text", 2: "two texts"}[count] for count in self._reads)
+            remedy = "Give a question, then its context." if self.asks else f"Give {wanted}."
+            raise DataError(f"{len(texts)} were given, the model reads {wanted}", remedy=remedy)
         tokens, ids, segments, cut = self._encoded(texts, limit)
-        most = self._model.config.max_position_embeddings
-        if len(tokens) > most:
-            raise DataError(f"the text has {len(tokens)} tokens, the model reads {most}", remedy="Give a shorter text.")
+        if self._most is not None and len(tokens) > self._most:
+            raise DataError(
+                f"the text has {len(tokens)} tokens, the model reads {self._most}", remedy="Give a shorter text."
+            )
         batch = {"input_ids": torch.tensor([ids]), "token_type_ids": torch.tensor([segments])}
-        found = attention_weights(self._model, batch)
-        return tokens, np.stack([layer[0].double().numpy() for layer in found]), cut
+        if self._network is None:
+            from bertkit.models.attention_weights import attention_weights
+
+            found = attention_weights(self._bert, batch)
+            return Seen(tokens, cut, np.stack([layer[0].double().numpy() for layer in found]))
+        from bertkit.models.network_attention import network_weights
+
+        weights = network_weights(self._network, batch)
+        return Seen(
+            tokens,
+            cut,
+            weights.layers.double().numpy(),
+            None if weights.question is None else weights.question.double().numpy(),
+            {name: share.double().numpy() for name, share in weights.shares.items()},
+        )
 
     def _encoded(self, texts: Sequence[str], limit: int | None) -> tuple[list[str], list[int], list[int], bool]:
         tokens, segments, cut = ["[CLS]"], [0], False
@@ -83,27 +145,43 @@ class Gaze:
         return int(found)
 
 
-def is_bert(folder: Path) -> bool:
-    """Whether a folder holds a BERT whose attention can be looked at."""
-    config = folder / "config.json"
-    if not config.is_file() or not (folder / "model.safetensors").is_file():
+def can_be_looked_at(folder: Path) -> bool:
+    """Whether a folder holds a model with attention: a BERT, or a baseline that has some."""
+    if not (folder / "model.safetensors").is_file():
         return False
-    return bool(json.loads(config.read_text(encoding="utf-8")).get("model_type") == "bert")
+    if (folder / "network.json").is_file():
+        from bertkit.models.network_attention import has_attention, read_facts
+
+        facts = read_facts(folder)
+        return has_attention(facts) and facts.get("characters") is None
+    config = folder / "config.json"
+    return config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("model_type") == "bert"
 
 
-def view(tokens: list[str], weights: Floats, shown: Sequence[tuple[int, int | None]], *, cut: bool) -> dict[str, Any]:
+def view(seen: Seen, shown: Sequence[tuple[int, int | None]]) -> dict[str, Any]:
     """What is drawn of a text: lines for each of `shown`, and what every head mostly looks at.
+
+    What a context takes from its question comes after the layers; `shares` have one weight a token.
 
     Args:
         shown: layers and heads from 1; None is the mean of all heads.
     """
+    pictures: list[dict[str, Any]] = [
+        {"layer": layer, "head": head, "lines": lines(of_head(seen.layers, layer, head))} for layer, head in shown
+    ]
+    if seen.question is not None:
+        begins = seen.tokens.index("[SEP]") + 1
+        found = [line for line in lines(seen.question) if line[0] >= begins]
+        pictures.append({"layer": None, "head": None, "lines": found})
     return {
-        "tokens": tokens,
-        "cut": cut,
-        "pictures": [
-            {"layer": layer, "head": head, "lines": lines(of_head(weights, layer, head))} for layer, head in shown
+        "tokens": seen.tokens,
+        "cut": seen.cut,
+        "pictures": pictures,
+        "heads": [[pattern(seen.tokens, head) for head in layer] for layer in seen.layers],
+        "shares": [
+            {"of": name, "weights": [round(float(value), 4) for value in weights]}
+            for name, weights in seen.shares.items()
         ],
-        "heads": [[pattern(tokens, head) for head in layer] for layer in weights],
     }
 
 

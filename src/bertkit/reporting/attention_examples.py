@@ -20,28 +20,28 @@ def look(
     *,
     limit: int,
 ) -> dict[str, Any] | None:
-    """What the model of a system's first run looks at, as plain JSON; None where it is no BERT or there are no texts.
+    """What the model of a system's first run looks at, as plain JSON; None where it has no attention or there are no texts.
 
     Args:
         shown: the mistakes that the report shows, whose texts come first.
         examples: id to the row of the task's data with its `texts`.
         limit: how many texts.
     """
-    if folder is None or not limit or not attention.is_bert(folder):
+    if folder is None or not limit or not attention.can_be_looked_at(folder):
         return None
     texts = dict(list(_texts(system, shown, examples).items())[:limit])
     if not texts:
         return None
     gaze = attention.Gaze(folder)
-    layers = sorted({1, (gaze.layers + 1) // 2, gaze.layers})
+    layers = sorted({1, (gaze.layers + 1) // 2, gaze.layers}) if gaze.layers else []
     views, left_out = [], []
     for id, parts in texts.items():
         try:
-            tokens, weights, cut = gaze.weights(parts, limit=MOST_TOKENS)
+            seen = gaze.look(parts, limit=MOST_TOKENS)
         except DataError as e:
             left_out.append({"id": id, "reason": e.what})
             continue
-        views.append({"id": id, **attention.view(tokens, weights, [(layer, None) for layer in layers], cut=cut)})
+        views.append({"id": id, **attention.view(seen, [(layer, None) for layer in layers])})
     return {"model": system.name, "seed": system.runs[0].seed, "views": views, "left_out": left_out}
 
 

@@ -17,6 +17,12 @@ def chosen_pictures(gaze: Gaze, layer: int | None, head: int | None, *, one: boo
     Raises:
         ConfigError: the model has no such layer or head.
     """
+    if not gaze.layers:
+        if layer is not None or head is not None:
+            raise ConfigError(
+                "the model has no layers of heads", where=str(gaze.folder), remedy="Leave out --layer and --head."
+            )
+        return []
     for what, value, most in (("layer", layer, gaze.layers), ("head", head, gaze.heads)):
         if value is not None and not 1 <= value <= most:
             raise ConfigError(f"--{what} {value}: the model has {what}s 1 to {most}", where=str(gaze.folder))
@@ -36,10 +42,14 @@ def look(
 
     Raises:
         DataError: the text is empty or too long, or the word is not in it.
+        ConfigError: a word was chosen, and the model has no weights for each.
     """
-    tokens, weights, cut = gaze.weights(texts)
-    found = attention.view(tokens, weights, shown, cut=cut)
-    return found, [] if word is None else attention.matching(tokens, word)
+    seen = gaze.look(texts)
+    found = attention.view(seen, shown)
+    if word is not None and not found["pictures"]:
+        remedy = "Leave out --word."
+        raise ConfigError("the model weighs the tokens for the whole text, not for a word", remedy=remedy)
+    return found, [] if word is None else attention.matching(seen.tokens, word)
 
 
 def html(found: Mapping[str, Any], *, texts: Sequence[str], model: str, word: str | None, chosen: Sequence[int]) -> str:
@@ -50,5 +60,6 @@ def html(found: Mapping[str, Any], *, texts: Sequence[str], model: str, word: st
 
 def svg(found: Mapping[str, Any], *, chosen: Sequence[int]) -> str:
     """The first picture as a file of its own."""
-    drawn = attention_picture.picture(found, 0, chosen=chosen)
-    return page.template("attention.svg.j2").render(found=drawn).strip() + "\n"
+    lines = attention_picture.picture(found, 0, chosen=chosen) if found["pictures"] else None
+    shade = None if found["pictures"] else attention_picture.shaded(found, 0)
+    return page.template("attention.svg.j2").render(lines=lines, shade=shade).strip() + "\n"

@@ -1,14 +1,17 @@
-"""Attention as drawn pictures: lines from each token to those it looks at, and a table of heads."""
+"""Attention as drawn pictures: lines from each token to those it looks at, shaded tokens, and a table of heads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import east_asian_width
 
 from bertkit.reporting import numbers
 from bertkit.reporting.attention import PATTERNS
 from bertkit.reporting.visible_text import excerpt
 
 WIDTH, ROW = 340, 19
+# Of shaded text: a letter of a fixed width, what is around a token, between tokens, from line to line.
+_LETTER, _PAD, _GAP, _LINE, _WORD_LIMIT = 7.3, 3, 2, 23, 28
 _LEFT, _RIGHT, _TOP, _TOKEN_LIMIT = 118, 222, 14, 14
 
 
@@ -59,8 +62,61 @@ def picture(view: Mapping[str, Any], number: int, *, chosen: Sequence[int] = ())
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A token in a line of text, shaded from 0 to 1; in pixels."""
+
+    text: str
+    x: float
+    y: int
+    width: float
+    shade: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shaded:
+    """A text whose tokens are shaded by their weight, the greatest darkest."""
+
+    title: str
+    width: int
+    height: int
+    boxes: list[Box]
+    description: str
+
+
+def shaded(view: Mapping[str, Any], number: int) -> Shaded:
+    """The tokens of a text by how much of each is taken."""
+    tokens, one = view["tokens"], view["shares"][number]
+    greatest = max(one["weights"]) or 1.0
+    boxes, x, y = [], 0.0, _TOP
+    for token, weight in zip(tokens, one["weights"], strict=True):
+        text = excerpt(token, limit=_WORD_LIMIT)
+        wide = sum(east_asian_width(character) in "WF" for character in text)
+        width = _LETTER * (len(text) + wide) + 2 * _PAD
+        if x and x + width > WIDTH:
+            x, y = 0.0, y + _LINE
+        title = f"{text}: {numbers.share(weight)}"
+        boxes.append(Box(text, round(x, 1), y, round(width, 1), round(weight / greatest, 3), title))
+        x += width + _GAP
+    told = "; ".join(f"{tokens[i]} {numbers.share(one['weights'][i])}" for i in strongest(one["weights"], 3))
+    return Shaded(made_of(view, number), WIDTH, y + 8, boxes, f"{made_of(view, number)}. Most: {told}.")
+
+
+def made_of(view: Mapping[str, Any], number: int) -> str:
+    """What a row of weights tells."""
+    return f"What the {view['shares'][number]['of']}'s vector is made of"
+
+
+def strongest(weights: Sequence[float], count: int) -> list[int]:
+    """The places of the greatest weights."""
+    return sorted(range(len(weights)), key=lambda i: -weights[i])[:count]
+
+
 def name(one: Mapping[str, Any]) -> str:
-    """`Layer 3, head 2`, or the mean of a layer's heads."""
+    """`Layer 3, head 2`, the mean of a layer's heads, or what is taken from a question."""
+    if one["layer"] is None:
+        return "What each token takes from the question"
     return f"Layer {one['layer']}, " + ("mean of all heads" if one["head"] is None else f"head {one['head']}")
 
 
@@ -76,7 +132,7 @@ def heads(view: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
 
 
 def in_words(view: Mapping[str, Any]) -> list[str]:
-    """For each picture, what every word looks at most, special tokens aside."""
+    """For each picture, what every word looks at most, special tokens aside; of shares, the greatest."""
     tokens = view["tokens"]
     found = []
     for one in view["pictures"]:
@@ -87,6 +143,9 @@ def in_words(view: Mapping[str, Any]) -> list[str]:
                 best[a] = (b, weight)
         pairs = [f"{tokens[a]} → {tokens[b]} {numbers.share(weight)}" for a, (b, weight) in sorted(best.items())]
         found.append(f"{name(one)}: {', '.join(pairs) or 'nothing but itself and special tokens'}")
+    for number, row in enumerate(view["shares"]):
+        most = [f"{tokens[i]} {numbers.share(row['weights'][i])}" for i in strongest(row["weights"], 5)]
+        found.append(f"{made_of(view, number)}: {', '.join(most)}")
     return found
 
 

@@ -37,7 +37,7 @@ def collect(
     Args:
         title: of the page; by default, made of the tasks' names.
         examples: how many wrong examples to show for each task.
-        attention: of how many texts of each task to draw what its best model looks at, where that is a BERT.
+        attention: of how many texts of each task to draw what its best model looks at, where that has attention.
 
     Raises:
         DataError: two runs of what looks like one model have the same seed.

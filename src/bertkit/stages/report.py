@@ -31,7 +31,7 @@ class ReportConfig(Config):
     examples: Annotated[int, Field(ge=0)] = 12
     """Wrongly predicted texts shown for each task, the most confident mistakes first."""
     attention: Annotated[int, Field(ge=0)] = 1
-    """Texts of each task for which what its best model looks at is drawn, where that is a BERT; the mistakes first."""
+    """Texts of each task for which what its best model looks at is drawn, where that has attention; the mistakes first."""
     report_to: list[str] = runtime([])
     """Trackers that keep the page and its scores: wandb, tensorboard, trackio, ..."""
     run_name: str = runtime("report")
