@@ -251,7 +251,7 @@ def test_a_report_shows_what_a_baseline_looks_at(make):
     assert sum(shares[0]["weights"]) == pytest.approx(1, abs=1e-3)
     html = page.render(report)
     assert html.count('<svg class="attention shaded"') == 1
-    assert "The darker a token" in html
+    assert "The stronger a token's shade" in html
     assert "On the left each token" not in html
     assert "What the text's vector is made of" in markdown_page.render(report)
 

@@ -76,13 +76,14 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Shaded:
-    """A text whose tokens are shaded by their weight, the greatest darkest."""
+    """A text whose tokens are shaded by their weight, the greatest strongest; `note` says how great it is."""
 
     title: str
     width: int
     height: int
     boxes: list[Box]
     description: str
+    note: str
 
 
 def shaded(view: Mapping[str, Any], number: int) -> Shaded:
@@ -99,8 +100,10 @@ def shaded(view: Mapping[str, Any], number: int) -> Shaded:
         title = f"{text}: {numbers.share(weight)}"
         boxes.append(Box(text, round(x, 1), y, round(width, 1), round(weight / greatest, 3), title))
         x += width + _GAP
-    told = "; ".join(f"{tokens[i]} {numbers.share(one['weights'][i])}" for i in strongest(one["weights"], 3))
-    return Shaded(made_of(view, number), WIDTH, y + 8, boxes, f"{made_of(view, number)}. Most: {told}.")
+    told = ", ".join(f"{tokens[i]} {numbers.share(one['weights'][i])}" for i in strongest(one["weights"], 3))
+    taken = [weight for weight in one["weights"] if weight]
+    note = f"Most: {told}. Shared evenly, each would have {numbers.share(sum(taken) / max(len(taken), 1))}."
+    return Shaded(made_of(view, number), WIDTH, y + 8, boxes, f"{made_of(view, number)}. {note}", note)
 
 
 def made_of(view: Mapping[str, Any], number: int) -> str:
