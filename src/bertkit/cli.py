@@ -374,6 +374,8 @@ def _exit_with(program: Callable[..., Any]) -> None:
         format="%(message)s",
         stream=sys.stderr,
     )
+    for name in ("httpx", "httpx2"):  # the Hub's clients: a line for each request, with addresses that hold signatures
+        logging.getLogger(name).setLevel(logging.WARNING)
     before = signal.signal(signal.SIGTERM, _end)
     try:
         program()

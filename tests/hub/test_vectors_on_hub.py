@@ -1,10 +1,13 @@
 """Word vectors go to the Hub with a card of their own, and come back as an input."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +48,8 @@ def test_vectors_are_pushed_and_come_back_with_a_card_that_runs(
     pushed = client("push_folder", repo="me/vectors", folder=str(vectors.path), options=options)["done"]
     card = ModelCard(pushed["card"])
     assert (card.data.license, card.data.eval_results[0].metric_value) == ("cc-by-4.0", 0.5)
-    assert "| pairs | 10 | 4 (40.0%) | 0.500 | 0.250 to 0.750 |" in pushed["card"]
+    assert "| pairs | 10 | 4 (40.0%) | Spearman correlation | 0.500 | 0.250 to 0.750 |" in pushed["card"]
+    assert [(one.dataset_name, one.metric_type) for one in card.data.eval_results] == [("pairs", "spearmanr")]
     assert "cbow" in pushed["card"]
     assert str(tmp_path).encode() not in b"".join(hub.repositories["me/vectors"].files.values())
 
@@ -57,7 +61,44 @@ def test_vectors_are_pushed_and_come_back_with_a_card_that_runs(
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(client_home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
     done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, env={**os.environ, **own})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("['the', ")
+    assert done.stdout.startswith("['bread', ")
+
+
+PIPELINE = """
+stages:
+  corpus: {{stage: corpus, config: {{source: {{format: text, files: "{folder}/corpus.txt"}}, num_workers: 0}}}}
+  vectors: {{stage: word2vec, inputs: {{corpus: corpus}}, config: {{vector_size: 8, min_count: 2, num_threads: 1}}}}
+  scores: {{stage: evaluate_vectors, inputs: {{vectors: vectors}}, config: {{files: ["{folder}/pairs.tsv"]}}}}
+  publish: {{stage: publish, inputs: {{vectors: vectors, metrics: [scores]}}, config: {{repo: me/words, private: true}}}}
+"""
+
+
+def test_a_pipeline_ends_with_vectors_on_the_hub(
+    hub: Any, client: Client, bertkit: Any, made_up: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus.txt").write_text((made_up / "corpus.txt").read_text())
+    words = list(dict.fromkeys(re.findall("[a-z]{4,}", (tmp_path / "corpus.txt").read_text())))[:20]
+    (tmp_path / "pairs.tsv").write_text("".join(f"{a}\t{b}\t{n}\n" for n, (a, b) in enumerate(pairwise(words))))
+    (tmp_path / "words.yaml").write_text(PIPELINE.format(folder=tmp_path))
+    own = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+    run = partial(bertkit, "run", tmp_path / "words.yaml", "--root", tmp_path / "root", **own, HF_HUB_DISABLE_XET="1")
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert hub.token not in done.stdout + done.stderr
+    assert "_upload" not in done.stderr  # addresses of uploads hold signatures
+    repository = hub.repositories["me/words"]
+    assert repository.private
+    made = tmp_path / "root/latest/words/publish"
+    assert json.loads((made / "published.json").read_text())["revision"] == repository.head
+    assert (made / "README.md").read_bytes() == repository.files["README.md"]
+    (result,) = ModelCard((made / "README.md").read_text()).data.eval_results
+    assert (result.dataset_name, result.metric_type) == ("pairs", "spearmanr")
+    assert str(tmp_path).encode() not in b"".join(repository.files.values())
+    fetched = Path(client("fetch", repo="me/words")["done"])
+    assert artifacts.verify(fetched) == 3
+    hub.requests.clear()
+    assert run().returncode == 0
+    assert hub.requests == []  # it is done
 
 
 def test_scores_of_other_vectors_are_refused(vectors: WordVectors) -> None:

@@ -54,8 +54,9 @@ def render(
     head: dict[str, Any] = {"library_name": "bertkit", "tags": ["bertkit", "word-vectors"]}
     head["pipeline_tag"] = "feature-extraction"
     head |= {key: value for key, value in (("language", language), ("license", license)) if value}
-    if metrics:
-        head["model-index"] = [{"name": name, "results": [_result(one) for one in metrics]}]
+    scored = [(key, one["split"], found) for one in metrics for key, found in one["sets"].items()]
+    if results := [_result(*one) for one in scored if one[2]["score"] is not None]:
+        head["model-index"] = [{"name": name, "results": results}]
     sections = (
         [f"# {markdown(name)}", "", f"{numbers.count(len(words))} words, a vector of {width} numbers each."],
         list(_use(repo, _example(words))),
@@ -68,16 +69,18 @@ def render(
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000)}---\n\n{body}\n"
 
 
-def _result(scores: Mapping[str, Any]) -> dict[str, Any]:
+def _result(name: str, split: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    kind, shown = _measure(found)
     return {
         "task": {"type": "feature-extraction"},
-        "dataset": {"name": scores["task"], "type": scores["task"], "split": scores["split"]},
-        "metrics": [
-            {"type": name, "value": round(float(value), 6), "name": name}
-            for name, value in scores["metrics"].items()
-            if value is not None
-        ],
+        "dataset": {"name": name, "type": name, "split": split},
+        "metrics": [{"type": kind, "value": round(float(found["score"]), 6), "name": shown}],
     }
+
+
+def _measure(found: Mapping[str, Any]) -> tuple[str, str]:
+    """By what a set is scored, as the Hub spells it and for people: analogies are found or not, the rest is ranked."""
+    return ("accuracy", "analogies found") if "sections" in found else ("spearmanr", "Spearman correlation")
 
 
 def _example(words: Sequence[str]) -> str:
@@ -121,14 +124,20 @@ def _training(manifest: Mapping[str, Any], stats: Mapping[str, Any]) -> Iterator
 def _scores(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not metrics:
         return
-    yield from ("## Scores", "", "| set | items | with vectors | score | 95 % interval |", "|---|---:|---:|---:|---|")
+    yield from (
+        "## Scores",
+        "",
+        "| set | items | with vectors | metric | score | 95 % interval |",
+        "|---|---:|---:|---|---:|---|",
+    )
     for scores in metrics:
         for name, found in scores["sets"].items():
             score, ends = found["score"], found["interval"]
             shown = numbers.MISSING if score is None else f"{score:.3f}"
             reach = f"{ends[0]:.3f} to {ends[1]:.3f}" if ends and None not in ends else numbers.MISSING
             known = f"{numbers.count(found['known'])} ({found['known'] / max(found['items'], 1):.1%})"
-            yield f"| {markdown(name)} | {numbers.count(found['items'])} | {known} | {shown} | {reach} |"
+            cells = (markdown(name), numbers.count(found["items"]), known, _measure(found)[1], shown, reach)
+            yield f"| {' | '.join(cells)} |"
     yield from (
         "",
         "Items with a word that has no vector are left out. Intervals are bootstrap percentiles over items.",
@@ -136,7 +145,11 @@ def _scores(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _limits(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield from ("## Limits", "", "A word has one vector for all its meanings, and words that are not listed have none.")
+    yield from (
+        "## Limits",
+        "",
+        "- A word has one vector for all its meanings, and words that are not listed have none.",
+    )
     if not metrics:
-        yield "No scores were published with them."
-    yield "They repeat what their text says, also where that is wrong or unfair; check them on your own text."
+        yield "- No scores were published with them."
+    yield "- They repeat what their text says, also where that is wrong or unfair; check them on your own text."
