@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "bertkit"
 FLOORS = [
     {"errors"},
     {"config"},
-    {"storage", "hub"},
+    {"storage", "hub", "foreign"},
     {"artifacts"},
     {"text"},
     {"data", "models"},

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from bertkit import storage
 from bertkit.config import fingerprint
 from bertkit.errors import IntegrityError, StageError
+from bertkit.foreign import check_word_piece, require_safetensors
 
 MANIFEST = "manifest.json"
 # Stands in a directory from the moment a stage begins there, and says whose unfinished work it is.
@@ -19,8 +20,6 @@ SPARE = ".spare"
 TRACKERS = "runs"
 # What the Hub shows of a repository. A folder that was fetched has one, which people edit there.
 CARD = "README.md"
-# What a folder of another maker must know to serve as a BERT tokenizer.
-BERT_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,8 @@ class Artifact:
             StageError: the directory is missing, unfinished, or holds another kind of artifact.
         """
         if not path.is_dir():
-            raise StageError("no such directory", where=str(path))
+            names = "On the Hub a model is USER/NAME, such as google-bert/bert-base-uncased."
+            raise StageError("no such directory", where=str(path), remedy=names if len(path.parts) == 1 else None)
         manifest = read_manifest(path)
         if manifest is None:
             raise StageError(
@@ -136,7 +136,7 @@ class Tokenizer(Artifact):
         """
         if not cls._is_foreign(path):
             return super(Tokenizer, cls).open(path)
-        _check_word_piece(path)
+        check_word_piece(path)
         return cls(path)
 
     @property
@@ -172,9 +172,15 @@ class Checkpoint(Artifact):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """As `Artifact.open`; a plain Hugging Face folder (`config.json`, `model.safetensors`) will do as well."""
+        """As `Artifact.open`; a plain Hugging Face folder (`config.json`, `model.safetensors`) will do as well.
+
+        Raises:
+            StageError: as of `Artifact.open`; or such a folder has its weights in another format.
+        """
         if cls._is_foreign(path):
             return cls(path)
+        if (path / "config.json").is_file() and not any((path / name).exists() for name in (MANIFEST, UNFINISHED)):
+            require_safetensors(path)
         return super(Checkpoint, cls).open(path)
 
     @property
@@ -291,33 +297,6 @@ ARTIFACTS: dict[str, type[Artifact]] = {
 
 def _content_fingerprint(folder: Path, names: tuple[str, ...]) -> str:
     return fingerprint({name: storage.sha256(folder / name) for name in names if (folder / name).is_file()})
-
-
-def _check_word_piece(folder: Path) -> None:
-    """Refuse a folder whose tokenizer is not BERT's."""
-    file = folder / "tokenizer.json"
-    if file.is_file():
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            kind, entries = content["model"].get("type"), set(content["model"]["vocab"])
-            entries |= {token["content"] for token in content.get("added_tokens", ())}
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
-            raise IntegrityError(f"cannot be read as a tokenizer: {e!r}", where=str(file)) from None
-        if kind != "WordPiece":
-            raise StageError(f"is a {kind} tokenizer; BERT's are WordPiece", where=str(file))
-    elif (folder / "vocab.txt").is_file() and (folder / "tokenizer_config.json").is_file():
-        file = folder / "vocab.txt"
-        entries = set(file.read_text(encoding="utf-8").split("\n"))
-    else:
-        raise StageError(
-            f"holds no {MANIFEST} of bertkit's, and no tokenizer: neither tokenizer.json nor vocab.txt with "
-            "tokenizer_config.json",
-            where=str(folder),
-            remedy="Save the tokenizer there with AutoTokenizer.from_pretrained(...).save_pretrained(...), or run the "
-            "stage 'tokenizer'.",
-        )
-    if missing := [token for token in BERT_TOKENS if token not in entries]:
-        raise StageError(f"has no {', '.join(missing)}: not a BERT vocabulary", where=str(file))
 
 
 # --- manifest --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bertkit import baselines, hub, storage
-from bertkit.artifacts import Artifact, Checkpoint, Metrics, Model, TaskData
+from bertkit.artifacts import Artifact, Checkpoint, Metrics, Model, TaskData, WordVectors
 from bertkit.config import Layer, build, fingerprint, merge
 from bertkit.data.file_formats import detect_format, guess_source, kind_of_format
 from bertkit.errors import ConfigError, DataError, StageError
@@ -19,6 +19,7 @@ from bertkit.stages.finetune_config import FinetuneConfig
 
 if TYPE_CHECKING:
     from bertkit.embedder import Embedder, Pooling
+    from bertkit.evaluation.word_vectors import Lexicon
     from bertkit.mask_filler import Candidate, MaskFiller
 
 Kind = Literal["classification", "tagging", "spans"]
@@ -87,6 +88,29 @@ class LoadedModel:
         """The likeliest tokens for each [MASK] of each text, from a pretrained model; see `MaskFiller.fill`."""
         return self._filler.fill([texts] if isinstance(texts, str) else texts, top_k=top_k)
 
+    def nearest(self, words: str | Iterable[str], *, top_k: int = 10) -> list[list[tuple[str, float]]]:
+        """For each word the words whose vectors are nearest to its own, by cosine, from a folder of word vectors.
+
+        Raises:
+            StageError: the folder holds no word vectors.
+            DataError: a word has none.
+        """
+        from bertkit.reporting.vector_views import nearest
+
+        found = []
+        for word in [words] if isinstance(words, str) else words:
+            if (place := self._lexicon.find(word)) is None:
+                raise DataError(f"{word!r} has no vector", where=str(self.folder))
+            near = nearest(self._lexicon.units, place, count=top_k)
+            found.append([(self._lexicon.words[row], cosine) for row, cosine in near])
+        return found
+
+    @cached_property
+    def _lexicon(self) -> "Lexicon":
+        from bertkit.evaluation.word_vectors import Lexicon
+
+        return Lexicon(*WordVectors.open(self.folder).read())
+
     @cached_property
     def _filler(self) -> "MaskFiller":
         from bertkit.mask_filler import MaskFiller
@@ -123,7 +147,7 @@ def load(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     num_threads: int | None = None,
 ) -> LoadedModel:
-    """The model in a folder, or in a repository of the Hugging Face Hub, `user/name`, at a `revision`.
+    """The model in a folder, or in a repository of the Hugging Face Hub, `user/name` or `user/name@revision`.
 
     Raises:
         StageError: there is no such folder.
@@ -131,9 +155,8 @@ def load(
     """
     path = hub.folder_of(folder, revision=revision)
     if not path.is_dir():
-        raise StageError(
-            "no such directory", where=str(folder), remedy="Give a folder that finetune or pretrain wrote."
-        )
+        remedy = "Give a folder that finetune, pretrain or word2vec wrote, or USER/NAME on the Hub."
+        raise StageError("no such directory", where=str(folder), remedy=remedy)
     return LoadedModel(path, device=device, num_threads=num_threads)
 
 

@@ -151,7 +151,8 @@ def test_a_vocabulary_tells_its_language() -> None:
 )
 def test_the_card_of_vectors_looks_up_a_word_of_some_meaning(words: list[str], looked_up: str) -> None:
     text = vector_card.render("me/it", words=words, width=2, manifest={}, stats={}, license=HOSTILE)
-    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert ast.parse(block)
-    assert f"words.index({looked_up})" in block
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert all(ast.parse(block) for block in blocks)
+    assert f"words.index({looked_up})" in blocks[-1]
+    assert (f"nearest({looked_up})" in blocks[0]) == (looked_up != "words[0]")
     assert ModelCard(text).data.license == HOSTILE

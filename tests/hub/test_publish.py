@@ -105,3 +105,40 @@ def test_every_file_of_a_model_is_replaced_by_a_push(whole_run: Path) -> None:
     assert {"model.safetensors", "config.json", "predictor.json"} <= names
     names |= {"network.json", "words.txt", "vectors.safetensors", "stats.json"}  # of baselines and word vectors
     assert {name for name in names if not any(fnmatchcase(name, pattern) for pattern in _OF_A_MODEL)} == set()
+
+
+def test_what_is_loaded_says_what_it_cannot(whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bertkit
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StageError, match="USER/NAME"):
+        bertkit.load("bert-base-uncased")
+    with pytest.raises(StageError, match="google-bert/bert-base-uncased"):
+        bertkit.finetune("classification", train=[("a", "b")] * 4, model="bert-base-uncased")
+    shutil.copytree((whole_run / "latest/small/pretrain").resolve(), tmp_path / "pickled")
+    for name in ("manifest.json", "model.safetensors"):
+        (tmp_path / "pickled" / name).unlink()
+    (tmp_path / "pickled/pytorch_model.bin").write_bytes(b"anything")
+    loaded = bertkit.load(tmp_path / "pickled", device="cpu", num_threads=1)
+    for ask in (lambda: loaded.fill(["a [MASK]"]), lambda: loaded.embed(["a"])):
+        with pytest.raises(StageError, match=r"has no model\.safetensors"):
+            ask()
+    with pytest.raises(StageError, match=r"(?s)pytorch_model\.bin, are not read.*save_pretrained"):
+        bertkit.finetune("classification", train=[("a", "b")] * 4, model=tmp_path / "pickled")
+
+
+def test_vectors_are_loaded_by_name_of_folder(tmp_path: Path) -> None:
+    import bertkit
+    from bertkit.errors import DataError
+    from bertkit.stages.vector_conversion import read_in
+
+    (tmp_path / "glove.txt").write_text("bread 1 2\nsoup 2 3\nboat -1 1\n")
+    read_in(tmp_path / "glove.txt", tmp_path / "read", binary=False)
+    loaded = bertkit.load(tmp_path / "read")
+    (found,) = loaded.nearest("bread", top_k=2)
+    assert [word for word, _ in found] == ["soup", "boat"]
+    assert found[0][1] == pytest.approx(8 / 65**0.5, abs=1e-3)
+    with pytest.raises(DataError, match="'ship' has no vector"):
+        loaded.nearest(["soup", "ship"])
+    with pytest.raises(StageError, match="is a WordVectors, not a Model"):
+        loaded.predict(["soup"])

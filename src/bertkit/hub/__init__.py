@@ -19,7 +19,7 @@ _NAME = re.compile(rf"(?!.*(?:--|\.\.))(?!.*\.git$){_PART}/{_PART}")
 _REVISION = re.compile(r"[^\s@]+")
 # Weights in formats that nothing here reads: many repositories hold one network in five of them.
 _NOT_READ = (
-    *("*.bin", "*.h5", "*.msgpack", "*.ot", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.gguf", "*.tflite"),
+    *("pytorch_model*", "*.h5", "*.msgpack", "*.ot", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.gguf", "*.tflite"),
     *("*.onnx", "*.onnx_data", "onnx/*", "openvino/*", "coreml/*", "*.mlpackage/*"),
 )
 

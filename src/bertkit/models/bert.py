@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from bertkit import storage
 from bertkit.errors import DataError, StageError
+from bertkit.foreign import require_safetensors
 from bertkit.models.attention import install_attention
 from bertkit.models.dropout import install_dropout
 from bertkit.models.initialisation import attend_to_neighbours
@@ -232,6 +233,7 @@ def _config(folder: Path, changes: dict[str, Any]) -> BertConfig:
 
 def load_parts(cls: Any, folder: Path, *, may_miss: tuple[str, ...], **changes: Any) -> Any:
     """Load weights; a missing tensor outside `may_miss` is an error instead of a warning that scrolls by."""
+    require_safetensors(folder)
     with without_messages():
         config = _config(folder, changes)
         model, info = cls.from_pretrained(folder, config=config, output_loading_info=True, local_files_only=True)

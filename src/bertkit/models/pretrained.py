@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import BertForMaskedLM, BertModel
 
 from bertkit.errors import StageError
+from bertkit.foreign import require_safetensors
 from bertkit.models import bert
 from bertkit.models.objective import Batch
 
@@ -71,8 +72,6 @@ class MaskedWords(nn.Module):
 
 
 def _has_masked_lm_head(folder: Path) -> bool:
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise StageError("no such file", where=str(weights))
-    with safe_open(weights, "pt") as file:
+    require_safetensors(folder)
+    with safe_open(folder / "model.safetensors", "pt") as file:
         return any(name.startswith("cls.predictions.") for name in file.keys())  # noqa: SIM118

@@ -91,9 +91,12 @@ def _example(words: Sequence[str]) -> str:
 
 def _use(repo: str, word: str) -> Iterator[str]:
     shown = json.dumps(word, ensure_ascii=False) if word else "words[0]"
-    yield from ("## Use", "", "The words nearest to one:", "", "```python")
+    yield from ("## Use", "", "The words nearest to one:", "")
+    if word:
+        yield from ("```python", "import bertkit", "", f'print(bertkit.load("{repo}").nearest({shown}))', "```", "")
+    yield from ("Without bertkit:", "", "```python")
     yield from _SNIPPET.format(repo=repo, word=shown).split("\n")
-    yield from ("```", "", f"In bertkit: `--input vectors={repo}`, or `{repo}` as an input of a pipeline.")
+    yield from ("```", "", f"To begin with them: `--input vectors={repo}`, or `{repo}` as an input of a pipeline.")
 
 
 def _training(manifest: Mapping[str, Any], stats: Mapping[str, Any]) -> Iterator[str]:

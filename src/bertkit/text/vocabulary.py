@@ -7,8 +7,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from bertkit.artifacts import BERT_TOKENS
 from bertkit.errors import StageError
+from bertkit.foreign import BERT_TOKENS
 
 # BERT's special tokens; the order gives the ids 0 to 4 of a new vocabulary.
 SPECIAL_TOKENS = BERT_TOKENS
