@@ -71,6 +71,7 @@ class Stage:
     output: type[Artifact]
     input_files: InputFiles
     fits: Fits
+    once: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Artifact:
         return self.fn(*args, **kwargs)
@@ -217,6 +218,7 @@ def stage(
     parallel: bool = False,
     input_files: InputFiles | None = None,
     fits: Fits | None = None,
+    once: bool = False,
 ) -> Callable[[Callable[..., Artifact]], Stage]:
     """Declare a stage.
 
@@ -226,6 +228,7 @@ def stage(
         parallel: every process runs it; otherwise only the main one does.
         input_files: files outside bertkit that `config` names; their content is part of the identity.
         fits: raises a ConfigError where `config` does not go with the inputs of these names; asked before anything runs.
+        once: what it does outside of `out` another run would undo, so that a pipeline may not repeat it for seeds or folds.
     """
 
     def declare(fn: Callable[..., Artifact]) -> Stage:
@@ -237,7 +240,9 @@ def stage(
         ports = {n: _port(n, hints[n], parameters[n].default is not inspect.Parameter.empty) for n in names[1:-1]}
         files = input_files or (lambda config: [])
         always = fits or (lambda config, names: None)
-        return Stage(name, version, resumable, parallel, fn, hints["config"], ports, hints["return"], files, always)
+        return Stage(
+            name, version, resumable, parallel, fn, hints["config"], ports, hints["return"], files, always, once
+        )
 
     return declare
 

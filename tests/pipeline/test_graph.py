@@ -43,6 +43,29 @@ def test_seeds_fan_out_and_carry_over_to_what_reads_them(plan: Plan) -> None:
     assert [one.name for one in plan.select("topic_eval@2")[0].inputs["model"]] == ["topic@2"]
 
 
+PUBLISH = "  publish: {{stage: publish, inputs: {{model: {model}, metrics: [{scores}]}}, config: {{repo: me/it}}}}\n"
+
+
+def with_publish(pipeline: Path, tmp_path: Path, model: str, scores: str) -> Path:
+    path = tmp_path / "published.yaml"
+    path.write_text(pipeline.read_text() + PUBLISH.format(model=model, scores=scores))
+    return path
+
+
+def test_one_of_several_results_is_published_by_its_name(pipeline: Path, tmp_path: Path) -> None:
+    path = with_publish(pipeline, tmp_path, "topic@2", "topic_eval@2")
+    (publish,) = make_plan(path, [], root=tmp_path).select("publish")
+    assert publish.name == "publish"
+    assert [one.name for given in publish.inputs.values() for one in given] == ["topic@2", "topic_eval@2"]
+    with pytest.raises(ConfigError, match=r"no result 'topic@3', did you mean 'topic@"):
+        make_plan(with_publish(pipeline, tmp_path, "topic@3", "topic_eval"), [], root=tmp_path)
+
+
+def test_results_that_would_take_each_others_place_are_not_published(pipeline: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"would be done 2 times.*Name one of them, such as topic@1"):
+        make_plan(with_publish(pipeline, tmp_path, "topic", "topic_eval"), [], root=tmp_path)
+
+
 ALL_AFTER_PRETRAIN = {"topic", "topic_random", "topic_eval", "topic_random_eval", "report"}
 
 

@@ -169,7 +169,7 @@ class _Builder:
         where = self._where(name, "inputs", port.name)
         if _is_path(source):
             return
-        entry = self.pipeline.entries.get(source)
+        entry = self.pipeline.entries.get(self._entry_of(source))
         if entry is None:
             guess = did_you_mean(source, list(self.pipeline.entries)) or ""
             self.mistakes.append(f"{where}: {name}: reads {source!r}, which is no stage of this pipeline{guess}")
@@ -179,6 +179,10 @@ class _Builder:
             self.mistakes.append(
                 f"{where}: {name}: the input {port.name!r} must be a {port.artifact.__name__}, {source} makes a {made}"
             )
+
+    def _entry_of(self, source: str) -> str:
+        """The entry of which a source is all results, or one of several, as `topic_bert@1` is of `topic_bert`."""
+        return source if source in self.pipeline.entries else source.partition("@")[0]
 
     def _order(self) -> list[str]:
         """Entry names, each after those it reads; a cycle is a mistake."""
@@ -195,7 +199,7 @@ class _Builder:
             open_names.append(name)
             for given in self.pipeline.entries[name].inputs.values():
                 for source in _listed(given):
-                    visit(source)
+                    visit(self._entry_of(source))
             open_names.pop()
             order.append(name)
 
@@ -204,7 +208,8 @@ class _Builder:
         return order
 
     def _add(self, name: str, entry: Entry, stage: Stage, config: Config) -> None:
-        sources = {source for given in entry.inputs.values() for source in _listed(given) if not _is_path(source)}
+        named = [source for given in entry.inputs.values() for source in _listed(given) if not _is_path(source)]
+        sources = set(map(self._entry_of, named))
         if sources - self.nodes.keys():
             return  # an input has a mistake of its own
         try:
@@ -228,11 +233,20 @@ class _Builder:
         ]
         folds = [f"{i}/{entry.folds}" for i in range(1, entry.folds + 1)] if entry.folds else None
         seeds = _agreed("seeds", entry.seeds, [[variant.seed for variant in nodes] for nodes in read])
-        return [
+        variants = [
             Variant(seed, fold)
             for fold in _agreed("folds", folds, [[variant.fold for variant in nodes] for nodes in read])
             for seed in seeds
         ]
+        if stage.once and len(variants) > 1:
+            source = next(
+                source for given in entry.inputs.values() for source in _listed(given) if source in self.nodes
+            )
+            raise ConfigError(
+                f"would be done {len(variants)} times, each in place of the one before: its input has as many results",
+                remedy=f"Name one of them, such as {source}{variants[0].suffix}, and its scores likewise.",
+            )
+        return variants
 
     def _node(self, name: str, entry: Entry, stage: Stage, config: Config, variant: Variant) -> Node:
         if entry.seeds:
@@ -260,6 +274,11 @@ class _Builder:
                 remedy = f"The input {port.name!r} is a folder: STAGE.inputs.{port.name}=FOLDER."
                 raise StageError("no such directory", where=str(folder), remedy=remedy)
             yield port.artifact.open(folder)
+        elif source not in self.nodes:
+            results = {node.name: node for node in self.nodes[self._entry_of(source)].values()}
+            if source not in results:
+                raise ConfigError(f"there is no result {source!r}{did_you_mean(source, list(results))}")
+            yield results[source]
         elif port.many:
             yield from self.nodes[source].values()
         else:

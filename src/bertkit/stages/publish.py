@@ -67,7 +67,7 @@ def _one_input(config: PublishConfig, names: Set[str]) -> None:
         raise ConfigError(what, remedy=f"It was given {' and '.join(sorted(names)) or 'none'}.")
 
 
-@stage("publish", version=1, fits=_one_input)
+@stage("publish", version=1, fits=_one_input, once=True)
 def publish(
     config: PublishConfig,
     model: Model | None = None,
