@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bertkit.evaluation.intervals import paired_difference
-from bertkit.reporting import comparisons, score_tables
+from bertkit.reporting import comparisons, overview, score_tables
 from bertkit.reporting.collect import collect
 
 GOLD = [0, 1, 2] * 40
@@ -55,7 +55,7 @@ def test_an_unknown_recipe_is_said_to_be_unknown(make):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(flips=st.lists(st.sampled_from(["a", "b", "both", "none"]), min_size=2, max_size=60))
-def test_no_gain_is_claimed_when_the_interval_includes_zero(flips):
+def test_no_gain_is_claimed_when_the_interval_includes_zero_or_chance_would_do_as_well(flips):
     def rows(name):
         return [
             {"id": str(i), "gold": "x", "predicted": "y" if flip in (name, "both") else "x"}
@@ -64,7 +64,7 @@ def test_no_gain_is_claimed_when_the_interval_includes_zero(flips):
 
     found = paired_difference([rows("a")], [rows("b")], count=500)
     claim = comparisons._claim(found, "A", "B", None, "60 test texts", "accuracy")
-    assert ("above" in claim) == (found.low > 0 or found.high < 0)
+    assert ("above" in claim) == ((found.low > 0 or found.high < 0) and found.p_value <= 0.05)
 
 
 def test_models_scored_on_other_texts_are_not_compared(make):
@@ -88,3 +88,26 @@ def test_one_model_is_headed_by_its_score(make):
     headline = collect([make.metrics(wrong(12), GOLD)])["tasks"][0]["headlines"][0]
     assert headline["claim"] == "90.0\u00a0% accuracy"
     assert "120 test texts" in headline["detail"]
+
+
+def test_a_tasks_own_metric_decides_and_accuracy_only_where_that_cannot(make):
+    gold = [0, 1] * 180
+    # As accurate, yet only one of them finds what is asked for.
+    shy = [0 if i < 180 else g for i, g in enumerate(gold)]
+    bold = [1 if i < 180 else g for i, g in enumerate(gold)]
+
+    def task(primary):
+        runs = [
+            make.metrics(said, gold, name=name, labels=["no", "yes"], primary=primary)
+            for name, said in (("shy", shy), ("bold", bold))
+        ]
+        return collect(runs)["tasks"][0]
+
+    found = task("f1")
+    assert found["comparisons"][0]["metric"] == "f1"
+    assert found["headlines"][0]["claim"] == "bold scored 13.3 points of F1 above shy"
+    assert overview.against_best(found, found["systems"][1]) == overview.WORSE
+    assert "points of F1" in score_tables.comparisons(found).columns[1].title
+    found = task("roc_auc")
+    assert found["comparisons"][0]["metric"] == "accuracy"
+    assert overview.against_best(found, found["systems"][1]) == "within chance, by accuracy"

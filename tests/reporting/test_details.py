@@ -1,5 +1,6 @@
 """What the report says beyond scores: mistakes in their place, parts of the test set, curves, calibration."""
 
+import html
 import itertools
 
 import pytest
@@ -133,6 +134,24 @@ def test_question_words(question, word):
     assert span_details.question_word(question) == word
 
 
+def test_calibration_of_all_seeds_together_is_told_apart_from_the_mean_of_theirs(make):
+    gold = [0, 1, 2] * 20
+    runs = [  # 80 % sure, and right in 60 % and in 100 % of the cases: together 80 %
+        make.metrics([(g + 1) % 3 if i < wrong else g for i, g in enumerate(gold)], gold, seed=seed)
+        for seed, wrong in ((1, 24), (2, 0))
+    ]
+    report = collect(runs)
+    task = report["tasks"][0]
+    calibration = task["details"]["calibration"]
+    assert calibration["error_of_all_together"] == pytest.approx(0.0, abs=1e-12)
+    assert calibration["mean_error_of_seeds"] == pytest.approx(0.2)
+    assert task["systems"][0]["metrics"]["expected_calibration_error"]["mean"] == pytest.approx(0.2)
+    for written in (page.render(report), markdown_page.render(report)):
+        assert "of the 2 seeds' predictions taken together" in html.unescape(written)
+        assert "mean of each seed's own, as among the metrics: 20.0" in html.unescape(written)
+        assert "With several seeds: the mean of each seed's own value" in html.unescape(written)
+
+
 def test_pairs_are_told_by_overlap_and_probabilities_by_how_often_they_are_right(make):
     texts = [f"alpha beta {'gamma ' * (i % 7)}{i}" for i in range(40)]
     gold = [i % 3 for i in range(40)]
@@ -142,7 +161,7 @@ def test_pairs_are_told_by_overlap_and_probabilities_by_how_often_they_are_right
     found = task["details"]
     # All are 80 % sure and 80 % right.
     assert found["calibration"]["bins"] == [[pytest.approx(0.8), 0.8, 40]]
-    assert found["calibration"]["error"] == pytest.approx(0.0)
+    assert found["calibration"]["error_of_all_together"] == pytest.approx(0.0)
     assert found["per_label"]["garden"]["support"] == 14
     assert [part["by"] for part in found["slices"]] == ["length of text, characters"]
     assert label_details.overlap("The cat sat", "the CAT ran") == 0.5

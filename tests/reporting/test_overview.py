@@ -44,7 +44,7 @@ def test_a_mark_by_another_metric_says_so_and_which_way_it_points(make):
     gold = [0] * 900 + [1] * 100
     timid, eager = [0] * 1000, [0] * 700 + [1] * 300
     runs = [
-        make.metrics(said, gold, name=name, labels=["no", "yes"], primary="matthews_correlation")
+        make.metrics(said, gold, name=name, labels=["no", "yes"], primary="roc_auc")
         for name, said in (("timid", timid), ("eager", eager))
     ]
     task = collect(runs)["tasks"][0]

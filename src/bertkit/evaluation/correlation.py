@@ -46,10 +46,10 @@ def spearman(gold: Floats, predicted: Floats, *, weights: NDArray[Any] | None = 
     Args and returns as `pearson`, but `gold` and `predicted` have shape (examples,).
     """
     times = np.ones(len(gold)) if weights is None else np.asarray(weights, np.float64)
-    return pearson(_ranks(gold, times), _ranks(predicted, times), weights=times)
+    return pearson(mean_ranks(gold, times), mean_ranks(predicted, times), weights=times)
 
 
-def _ranks(values: Floats, times: Floats) -> Floats:
+def mean_ranks(values: Floats, times: Floats) -> Floats:
     """The mean rank of each example among those that count, shape of `times`."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]

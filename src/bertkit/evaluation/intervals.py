@@ -63,7 +63,8 @@ def percentile_interval(values: Floats, *, confidence: float = 0.95) -> tuple[fl
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """What a paired comparison found: accuracies (0 to 1) and `difference = first - second` with its interval."""
+    """What a paired comparison found: the metric of each, `difference = first - second`, its bootstrap interval, and the
+    p-value of the approximate randomisation test."""
 
     n: int
     first: float
@@ -75,8 +76,8 @@ class PairedDifference:
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval leaves 0 out, and the p-value is at most 0.05."""
+        return (self.low > 0 or self.high < 0) and self.p_value <= 0.05
 
 
 def paired_difference(
@@ -90,8 +91,8 @@ def paired_difference(
     """Compare two systems over the same examples, each with the predictions of one or more seeds.
 
     An example's correctness is averaged over a system's seeds, and examples are resampled with both systems' values
-    together. The p-value is two-sided: how often a resampled difference lies at least as far from the observed one
-    as the observed one lies from 0.
+    together. The p-value is two-sided, of the approximate randomisation test (Noreen 1989; Yeh 2000): how often the
+    difference is at least as large where the two systems' answers to each example change sides by a coin.
 
     Args:
         first, second: for each seed, rows with `id`, `gold` and `predicted`, in any order.
@@ -108,7 +109,7 @@ def paired_difference(
     generator = np.random.Generator(np.random.PCG64(seed))
     drawn = generator.multinomial(n, counts / n, size=count) @ values / n
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    as_far = np.abs(drawn - difference) >= abs(difference) - 1e-12
+    changed = generator.binomial(counts, 0.5, size=(count, len(counts)))
     return PairedDifference(
         n=n,
         first=float(np.mean(a)),
@@ -116,8 +117,14 @@ def paired_difference(
         difference=difference,
         low=float(low),
         high=float(high),
-        p_value=float((1 + as_far.sum()) / (1 + count)),
+        p_value=p_value((counts - 2 * changed) @ values / n, difference),
     )
+
+
+def p_value(drawn: Floats, difference: float) -> float:
+    """How often a difference `drawn` as if the systems were equal is at least as far from 0; an undefined one counts."""
+    nearer = np.abs(drawn) < abs(difference) - 1e-12
+    return float((1 + (~nearer).sum()) / (1 + len(drawn)))
 
 
 def _correctness(seeds: Sequence[Sequence[Mapping[str, Any]]], golds: dict[str, str], who: str) -> Floats:

@@ -1,32 +1,23 @@
 """A metric of any kind of task under resampling: its interval over several seeds, and paired comparisons by it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertkit.data.tagging.schemes import read_tags
 from bertkit.errors import DataError
-from bertkit.evaluation import confusion as matrix
 from bertkit.evaluation import multilabel
-from bertkit.evaluation.correlation import pearson, spearman
-from bertkit.evaluation.intervals import PairedDifference, percentile_interval, resamples, times_drawn
-from bertkit.evaluation.spans import answer_scores
+from bertkit.evaluation.correlation import spearman
+from bertkit.evaluation.intervals import PairedDifference, p_value, percentile_interval, resamples, times_drawn
+from bertkit.evaluation.metric_sums import Floats, Rows, Sums, numbers_of, sums_of
 
-Floats = NDArray[np.float64]
-Rows = Sequence[Mapping[str, Any]]
 # Takes how often each row is drawn, shape (resamples, rows), and gives the metric of each resample.
 Measure = Callable[[NDArray[np.int64]], Floats]
 
-_OF_CONFUSION: dict[str, Callable[[NDArray[np.int64]], Floats]] = {
-    "accuracy": matrix.accuracy,
-    "macro_f1": lambda counts: matrix.average_f1(counts, "macro"),
-    "micro_f1": lambda counts: matrix.average_f1(counts, "micro"),
-    "weighted_f1": lambda counts: matrix.average_f1(counts, "weighted"),
-    "matthews_correlation": matrix.matthews_correlation,
-}
-_CORRELATIONS = {"pearson": pearson, "spearmanr": spearman}
+# Rows are drawn in blocks of about this many numbers, so that memory stays flat.
+_BLOCK = 2_000_000
 
 
 def measure_of(scores: Mapping[str, Any], rows: Rows, metric: str) -> Measure:
@@ -40,20 +31,14 @@ def measure_of(scores: Mapping[str, Any], rows: Rows, metric: str) -> Measure:
     """
     if not rows:
         raise DataError("there are no predictions to compare")
-    kind = scores["kind"]
-    if kind == "tagging" and metric in ("f1", "precision", "recall"):
-        return _of_entities(rows, metric)
-    if kind == "spans" and metric in ("f1", "exact_match"):
-        return _of_answers(rows, metric, scores["scorer"])
-    if kind == "classification" and metric in _CORRELATIONS:
-        gold, predicted = (np.array([row[side] for row in rows], np.float64) for side in ("gold", "predicted"))
-        return lambda times: np.asarray(_CORRELATIONS[metric](gold, predicted, weights=times), np.float64)
-    if kind == "classification" and isinstance(rows[0]["gold"], list):
+    if metric == "spearmanr":
+        gold, predicted = numbers_of(rows)
+        return lambda times: spearman(gold, predicted, weights=times)
+    if metric == "average_precision":
         found = multilabel.outcomes(rows, scores["labels"])
         return lambda times: multilabel.measure(found, times)[metric]
-    if kind == "classification" and metric in _OF_CONFUSION:
-        return _of_labels(rows, metric, scores["labels"])
-    raise DataError(f"no resampling is known for {metric}")
+    sums = sums_of(scores, [rows], metric)
+    return lambda times: sums.value(np.asarray(times, np.float64) @ sums.parts[0])
 
 
 def interval_over_seeds(
@@ -80,25 +65,67 @@ def paired_metric_difference(
 ) -> PairedDifference:
     """Compare two systems by a metric over the same rows, each with the predictions of one or more seeds.
 
-    Rows are resampled for both systems alike, and the metric is averaged over a system's seeds; the p-value is that of
-    `intervals.paired_difference`.
+    The metric is averaged over a system's seeds. For the interval, rows are resampled for both systems alike (paired
+    bootstrap). For the p-value, the two systems' predictions of each row change sides by a coin, those of all seeds
+    together, and the metric is computed anew of each side (approximate randomisation: Noreen 1989; Yeh 2000). Numbers
+    change sides as what the correlation is made of: ranks, or distances from the mean in standard deviations.
 
     Raises:
         DataError: rows or their gold answers differ between runs, or the metric is undefined or cannot be resampled.
     """
-    measures = [measure_of(scores, rows, metric) for rows in _aligned([*first, *second])]
-    one, other = measures[: len(first)], measures[len(first) :]
-    n = len(first[0])
-    whole = np.ones((1, n), np.int64)
-    found = float(_mean(one, whole)[0]), float(_mean(other, whole)[0])
+    runs = _aligned([*first, *second])
+    # As many runs on either side: the mean over them stays what it is.
+    whole = math.lcm(len(first), len(second))
+    one = [runs[i % len(first)] for i in range(whole)]
+    other = [runs[len(first) + i % len(second)] for i in range(whole)]
+    generator = np.random.Generator(np.random.PCG64(seed))
+    found, drawn, swapped = _by_sums(sums_of(scores, [*one, *other], metric), count=count, generator=generator)
+    if metric == "spearmanr":
+        # Sums give a resample's correlation of the ranks in the whole; its own ranks are others.
+        measures = [measure_of(scores, rows, metric) for rows in runs]
+        times = (times_drawn(block) for block in resamples(len(runs[0]), count=count, seed=seed))
+        drawn = np.concatenate(
+            [_mean(measures[: len(first)], block) - _mean(measures[len(first) :], block) for block in times]
+        )
     difference = found[0] - found[1]
-    times = (times_drawn(drawn) for drawn in resamples(n, count=count, seed=seed))
-    drawn = np.concatenate([_mean(one, block) - _mean(other, block) for block in times])
     ends = percentile_interval(drawn)
     if ends is None or np.isnan(difference):
         raise DataError("the resamples leave the metric undefined")
-    as_far = np.abs(drawn - difference) >= abs(difference) - 1e-12
-    return PairedDifference(n, *found, difference, *ends, float((1 + as_far.sum()) / (1 + count)))
+    return PairedDifference(len(runs[0]), *found, difference, *ends, p_value(swapped, difference))
+
+
+def _by_sums(sums: Sums, *, count: int, generator: np.random.Generator) -> tuple[tuple[float, float], Floats, Floats]:
+    """The metric of both halves of the runs; its difference in resamples; and where sides were changed."""
+    half, n = len(sums.parts) // 2, len(sums.parts[0])
+    rows, sizes = _kinds_of_rows(np.stack(sums.parts, 1))
+    one, other = rows[:, :half].reshape(len(rows), -1), rows[:, half:].reshape(len(rows), -1)
+
+    def value(totals: Floats) -> Floats:
+        return np.asarray(sums.value(totals.reshape(len(totals), half, -1)).mean(1), np.float64)
+
+    first, second = (sizes[None] @ side for side in (one, other))
+    drawn, swapped = [], []
+    block = max(1, _BLOCK // len(rows))
+    for start in range(0, count, block):
+        shape = (min(block, count - start), len(rows))
+        if len(rows) == n:
+            times = times_drawn(generator.integers(0, n, size=shape)).astype(np.float64)
+            moved = generator.integers(0, 2, size=shape).astype(np.float64)
+        else:
+            times = generator.multinomial(n, sizes / n, size=shape[0]).astype(np.float64)
+            moved = generator.binomial(sizes.astype(np.int64), 0.5, size=shape).astype(np.float64)
+        drawn.append(value(times @ one) - value(times @ other))
+        shift = moved @ (other - one)
+        swapped.append(value(first + shift) - value(second - shift))
+    return (float(value(first)[0]), float(value(second)[0])), np.concatenate(drawn), np.concatenate(swapped)
+
+
+def _kinds_of_rows(parts: Floats) -> tuple[Floats, Floats]:
+    """Rows (rows, ...) that differ, and how many there are of each; all rows where hardly any are alike."""
+    kinds, sizes = np.unique(parts, axis=0, return_counts=True)
+    if len(kinds) > len(parts) / 5:
+        return parts, np.ones(len(parts))
+    return kinds, sizes.astype(np.float64)
 
 
 def _aligned(seeds: Sequence[Rows]) -> list[list[Mapping[str, Any]]]:
@@ -113,40 +140,3 @@ def _aligned(seeds: Sequence[Rows]) -> list[list[Mapping[str, Any]]]:
 
 def _mean(measures: Sequence[Measure], times: NDArray[np.int64]) -> Floats:
     return np.asarray(np.mean([measure(times) for measure in measures], axis=0), np.float64)
-
-
-def _of_labels(rows: Rows, metric: str, labels: Sequence[str]) -> Measure:
-    index = {label: i for i, label in enumerate(labels)}
-    # One column for each pair of gold and predicted label that occurs.
-    cells = np.array([index[row["gold"]] * len(labels) + index[row["predicted"]] for row in rows], np.int64)
-    found, place = np.unique(cells, return_inverse=True)
-    which = np.eye(len(found), dtype=np.int64)[place]
-
-    def measure(times: NDArray[np.int64]) -> Floats:
-        counts = np.zeros((len(times), len(labels) ** 2), np.int64)
-        counts[:, found] = times @ which
-        return np.asarray(_OF_CONFUSION[metric](counts.reshape(len(times), len(labels), -1)), np.float64)
-
-    return measure
-
-
-def _of_answers(rows: Rows, metric: str, scorer: Any) -> Measure:
-    score_one, side = answer_scores(scorer), ("exact_match", "f1").index(metric)
-    values = np.array([score_one(row["predicted"], row["gold"])[side] for row in rows], np.float64)
-    return lambda times: np.asarray(times @ values / times.sum(1), np.float64)
-
-
-def _of_entities(rows: Rows, metric: str) -> Measure:
-    """Entity scores from the counts of each sentence, as `evaluation.tagging` has them."""
-    counts = np.zeros((len(rows), 3))
-    for i, row in enumerate(rows):
-        gold, said = (set(read_tags(row[side], "bio").entities) for side in ("gold", "predicted"))
-        counts[i] = len(gold & said), len(said), len(gold)
-
-    def measure(times: NDArray[np.int64]) -> Floats:
-        right, said, gold = (times @ counts).T
-        part, whole = {"precision": (right, said), "recall": (right, gold), "f1": (2 * right, said + gold)}[metric]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(part / whole, np.float64)
-
-    return measure

@@ -6,6 +6,7 @@ from typing import Any
 
 from bertkit.errors import DataError
 from bertkit.evaluation.intervals import PairedDifference, paired_difference
+from bertkit.evaluation.metric_sums import is_known
 from bertkit.evaluation.paired import paired_metric_difference
 from bertkit.reporting import numbers
 from bertkit.reporting.scores import Scoreboard, System, setting_differences
@@ -14,8 +15,7 @@ from bertkit.reporting.scores import Scoreboard, System, setting_differences
 def compare(board: Scoreboard) -> list[dict[str, Any]]:
     """The best system against each of the others, as plain JSON with a `claim` and its `detail`.
 
-    Where each text has one label, the comparison is of accuracy, example by example, whatever the primary metric is;
-    otherwise it is of the primary metric.
+    The comparison is of the primary metric; of accuracy, where labels are scored by one that cannot be resampled.
     """
     best = board.systems[0]
     return [_compare(board, best, other) for other in islice(board.systems, 1, None)]
@@ -97,7 +97,8 @@ def _compare(board: Scoreboard, best: System, other: System) -> dict[str, Any]:
 def _difference(board: Scoreboard, first: System, second: System) -> tuple[str, PairedDifference]:
     """The metric that two systems are compared by, and what came of it."""
     a, b = ([run.predictions for run in system.runs] for system in (first, second))
-    if board.kind == "classification" and all(isinstance(row["gold"], str) for row in a[0]):
+    labels = board.kind == "classification" and all(isinstance(row["gold"], str) for row in a[0])
+    if labels and (board.primary == "accuracy" or not is_known(board.kind, a[0], board.primary)):
         return "accuracy", paired_difference(a, b)
     return board.primary, paired_metric_difference(a, b, board.primary, first.runs[0].scores)
 

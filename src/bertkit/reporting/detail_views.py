@@ -106,14 +106,27 @@ def _label_plots(task: Report, found: Report) -> Iterator[Plot]:
         points = [(confidence, accuracy) for confidence, accuracy, _ in calibration["bins"]]
         most = max(number for *_, number in calibration["bins"])
         sizes = [number / most for *_, number in calibration["bins"]]
-        error = numbers.score("expected_calibration_error", calibration["error"])
         notes = [
-            f"Expected calibration error (ECE): {error}\u00a0%. On the dotted line, what is said with 80\u00a0% is right "
-            "in 80\u00a0% of the cases; under it the model is too sure.",
+            f"{_calibration_errors(calibration, found['seeds'])} On the dotted line, what is said with 80\u00a0% is right in "
+            "80\u00a0% of the cases; under it the model is too sure.",
             "Larger dots: more texts.",
         ]
         x, y, title = Axis("confidence", 0, 1), Axis("share that is right", 0, 1), "Can its probabilities be believed?"
         yield Plot(title, model, x, y, dots=points, sizes=sizes, diagonal=True, notes=notes)
+
+
+def _calibration_errors(calibration: Report, seeds: int) -> str:
+    """The error of the drawn predictions, and with several seeds what it has to do with the one among the metrics."""
+    together, mean = (
+        numbers.score("expected_calibration_error", calibration[key])
+        for key in ("error_of_all_together", "mean_error_of_seeds")
+    )
+    if seeds == 1:
+        return f"Expected calibration error (ECE): {together}\u00a0%."
+    return (
+        f"Expected calibration error (ECE) of the {seeds} seeds' predictions taken together, as drawn: {together}\u00a0%; "
+        f"mean of each seed's own, as among the metrics: {mean}\u00a0%."
+    )
 
 
 def _scatter(task: Report, found: Report) -> Iterator[Plot]:

@@ -26,7 +26,8 @@ _WORDS = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")
 def analyse(system: System, labels: Sequence[str], examples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """One label a text: its scores by label, precision-recall curves, calibration and accuracy in parts, as plain JSON.
 
-    Scores and calibration are of all seeds, curves of the first.
+    Scores are means over seeds, curves of the first. Calibration is of the predictions of all seeds together; the mean
+    of each seed's own error is beside it.
     """
     found = [outcomes(run.predictions, labels) for run in system.runs]
     first = found[0]
@@ -46,7 +47,8 @@ def analyse(system: System, labels: Sequence[str], examples: Mapping[str, Mappin
         ],
         "calibration": {
             "bins": [[one.confidence, one.accuracy, one.count] for one in bins if one.count],
-            "error": expected_calibration_error(bins),
+            "error_of_all_together": expected_calibration_error(bins),
+            "mean_error_of_seeds": system.mean("expected_calibration_error"),
         },
         "slices": _parts(system, examples),
     }

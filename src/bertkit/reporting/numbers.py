@@ -35,7 +35,7 @@ TITLES = {
     "log_loss": "log loss",
     "grad_norm": "gradient norm",
     "brier_score": "Brier score",
-    "expected_calibration_error": "calibration error",
+    "expected_calibration_error": "calibration error (ECE)",
 }
 
 

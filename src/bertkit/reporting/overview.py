@@ -31,8 +31,8 @@ def table(report: Report) -> Table | None:
     columns += [Column(title, title != "against the best") for title in titles[1:]]
     rows = [Row(_cells(task, system)) for task in tasks for system in task["systems"]]
     notes = [
-        "Against the best: paired bootstrap on the same test examples, at 5\u00a0%, not corrected for making several "
-        "comparisons.",
+        "Against the best: by the same metric on the same test examples, at 5\u00a0% of a randomisation test, not "
+        "corrected for making several comparisons.",
         "A second: texts, sentences or questions predicted a second on the machine of the evaluation, encoding included.",
     ]
     return Table("Every model on every task", columns, rows, notes)
@@ -62,8 +62,8 @@ def _cells(task: Report, system: Report) -> list[str]:
 def against_best(task: Report, system: Report) -> str:
     """Whether a model is the best, worse beyond chance, or neither; a dash where they cannot be compared.
 
-    Labels are compared by accuracy whatever the primary metric is: where it is another one, the mark says so, and a
-    model that scores less by it may be the better one.
+    Where the primary metric cannot be compared, labels are by their accuracy: the mark says so, and a model that scores
+    less by the primary one may be the better one.
     """
     best = task["systems"][0]["model"]
     if system["model"] == best:

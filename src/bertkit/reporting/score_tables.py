@@ -83,6 +83,8 @@ def all_metrics(task: Report) -> Table:
                 notes.append(f"{numbers.title(name)} of {system['model']}: {value.get('missing', 'not measured')}.")
         rows.append(Row([numbers.title(name) + unit, *cells]))
     columns = [Column("metric", numeric=False), *(Column(system["model"]) for system in systems)]
+    if any(len(system["seeds"]) > 1 for system in systems):
+        notes.insert(0, "With several seeds: the mean of each seed's own value ± the standard deviation.")
     return Table(f"Every metric on {task['name']}", columns, rows, notes)
 
 
@@ -112,9 +114,14 @@ def comparisons(task: Report) -> Table | None:
         rows.append(Row([subject, difference, ends, _p_value(found["p_value"]), differs]))
     items = numbers.item(task["kind"]) + "s"
     each = "each text's correctness" if metric == "accuracy" else numbers.title(metric)
-    notes.insert(0, f"Paired bootstrap over the same {items}, {each} averaged over seeds.")
+    notes.insert(
+        0,
+        f"Over the same {items}, {each} averaged over seeds. Interval: paired bootstrap. p: approximate randomisation, how "
+        f"often a difference is as large where the two models' answers to each {numbers.item(task['kind'])} change sides "
+        "by a coin.",
+    )
     if len(task["comparisons"]) > 1:
-        notes.insert(1, "The intervals are not corrected for making several comparisons.")
+        notes.insert(1, "Neither is corrected for making several comparisons.")
     return Table(f"Differences on {task['name']}", columns, rows, notes)
 
 
