@@ -102,6 +102,26 @@ def test_what_cannot_be_used_is_told_by_the_name_on_the_hub(hub: dict[str, Any],
         read("source.options.no_such_option=1")
 
 
+@pytest.mark.parametrize("status", [401, 429, 503])
+def test_what_the_hub_refuses_is_not_the_datas_fault(monkeypatch: pytest.MonkeyPatch, read: Run, status: int) -> None:
+    from types import SimpleNamespace
+
+    from huggingface_hub.errors import HfHubHTTPError
+
+    def refuse(*_: Any, **__: Any) -> None:
+        answer: Any = SimpleNamespace(status_code=status, headers={}, request=None)
+        raise HfHubHTTPError(f"{status} for https://ada:secret@hub/x with Bearer hf_{'A' * 30}", response=answer)
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(HostError, match=f"Hub answers {status}") as caught:
+        read()
+    assert "AAAA" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(HostError, match="No space left"):
+        read()
+
+
 def test_without_a_network_the_message_says_so(monkeypatch: pytest.MonkeyPatch, read: Run) -> None:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     with pytest.raises(HostError, match="Hub cannot be reached") as caught:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bertkit.errors import DataError, HostError
+from bertkit.hub.patience import status_of, without_secrets
 
 _MESSAGE = 300  # characters of what `datasets` says, which may list every configuration there is
 
@@ -43,11 +44,16 @@ def reporting_hub_errors(path: str, *, instead: str) -> Iterator[None]:
         remedy = f"Connect this machine (and unset HF_HUB_OFFLINE), or {instead}"
         raise HostError(what, where=path, remedy=remedy) from None
     except (ValueError, RuntimeError, OSError) as e:
+        if (status := status_of(e)) is not None:
+            remedy = f"Check the name and your token (hf auth login), or try again later; or {instead}"
+            raise HostError(f"the Hugging Face Hub answers {status}: {_said(e)}", where=path, remedy=remedy) from None
+        if isinstance(e, OSError) and e.errno is not None:
+            raise HostError(f"cannot be fetched: {e.strerror}", where=str(e.filename or path)) from None
         raise DataError(f"cannot be read: {_said(e)}", where=path) from e
 
 
 def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:_MESSAGE] or type(error).__name__
+    return " ".join(without_secrets(str(error)).split())[:_MESSAGE] or type(error).__name__
 
 
 def fetch_splits(

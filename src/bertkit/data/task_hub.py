@@ -8,6 +8,7 @@ from bertkit.data.published import HubSource, KnownSet
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.task_labels import UNLABELLED
 from bertkit.errors import DataError, HostError
+from bertkit.hub.patience import without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def _load(known: KnownSet, hub: HubSource) -> Any:
     try:
         return datasets.load_dataset(hub.path, hub.name, revision=hub.revision)
     except (OSError, RuntimeError, ValueError) as e:
-        reason = (str(e).splitlines() or [type(e).__name__])[0]
+        reason = (without_secrets(str(e)).splitlines() or [type(e).__name__])[0]
         remedy = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE."
         if known.files:
             remedy += f" Or read a local copy: {_local_copy(known)}"

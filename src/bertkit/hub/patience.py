@@ -48,7 +48,7 @@ def with_patience(
             seconds = float(2 ** (attempt - 1)) if told is None else told
             if not _may_pass(error, attempt) or attempt == _ATTEMPTS or seconds > _LONGEST_WAIT:
                 raise _explained(error, told, what, repo) from None
-            log.warning("%s (%s): trying again in %.0f s", what, _status(error) or _first_line(error), seconds)
+            log.warning("%s (%s): trying again in %.0f s", what, status_of(error) or _first_line(error), seconds)
             wait(seconds)
     raise AssertionError("unreachable")
 
@@ -87,14 +87,15 @@ def _root(error: Exception) -> Exception:
     return _root(cause) if wraps and isinstance(cause, Exception) and isinstance(cause, _errors()) else error
 
 
-def _status(error: Exception) -> int | None:
+def status_of(error: BaseException) -> int | None:
+    """What the Hub answered, where it did."""
     response = getattr(error, "response", None)
     return getattr(response, "status_code", None)
 
 
 def _may_pass(error: Exception, attempt: int) -> bool:
     """A connection that broke may, not one that was never there: nothing listens, or the name is unknown."""
-    if (status := _status(error)) is not None:
+    if (status := status_of(error)) is not None:
         return status in _MAY_PASS
     name = type(error).__name__
     return name in _CUT or (name in _TIMEOUTS and attempt == 1) or name == "JSONDecodeError"
@@ -113,7 +114,7 @@ def _wait_asked_for(error: Exception) -> float | None:
     told = headers.get("Retry-After", "").strip()
     if told.isdigit():
         return float(told)
-    if _status(error) == 429 and (left := re.search(r"r=0;.*?t=(\d+)", headers.get("RateLimit", ""))):
+    if status_of(error) == 429 and (left := re.search(r"r=0;.*?t=(\d+)", headers.get("RateLimit", ""))):
         return float(left[1])
     try:
         return max((parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds(), 0.0)
@@ -142,7 +143,7 @@ def _explained(error: Exception, told: float | None, what: str, repo: str) -> Be
         return HostError(f"{what}: HF_HUB_OFFLINE is set", where=repo, remedy=offline)
     if isinstance(error, GatedRepoError):
         return HostError(f"{what}: access has to be granted", where=repo, remedy="Ask for it on the repository's page.")
-    if (status := _status(error)) is not None:
+    if (status := status_of(error)) is not None:
         return HostError(f"{what}: the Hub answers {_answer(error, status)}", where=repo, remedy=_remedy(status, told))
     if isinstance(error, UnicodeEncodeError):
         token = "Copy the token anew from https://huggingface.co/settings/tokens: it is ASCII letters and digits."
@@ -151,7 +152,7 @@ def _explained(error: Exception, told: float | None, what: str, repo: str) -> Be
         reached = f"{what}: the Hub cannot be reached ({_first_line(error)})"
         return HostError(reached, where=repo, remedy=f"{network[:-1]}; or give a folder.")
     if type(error) is ValueError and "metadata" in str(error):
-        said = "; ".join(line.strip("- ") for line in _clean(str(error)).splitlines()[1:])
+        said = "; ".join(line.strip("- ") for line in without_secrets(str(error)).splitlines()[1:])
         return ConfigError(
             f"the Hub does not take the card: {said}", where=repo, remedy="Check --license and --language."
         )
@@ -171,14 +172,16 @@ def _remedy(status: int, told: float | None) -> str | None:
 
 def _answer(error: Any, status: int) -> str:
     """The status, and what the Hub says beside it."""
-    said = " ".join(_clean(str(getattr(error, "server_message", None) or "")).split())[:200]
+    said = " ".join(without_secrets(str(getattr(error, "server_message", None) or "")).split())[:200]
     return f"{status}: {said}" if said else str(status)
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in _clean(str(error)).splitlines() if line.strip()), type(error).__name__)
+    return next(
+        (line.strip() for line in without_secrets(str(error)).splitlines() if line.strip()), type(error).__name__
+    )
 
 
-def _clean(text: str) -> str:
+def without_secrets(text: str) -> str:
     """Without secrets and what would steer a terminal."""
     return "".join(c for c in _SECRET.sub("***", text) if c.isprintable() or c in "\n ")
