@@ -26,7 +26,7 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 @use.command()
 def predict(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote, or user/name on the Hub.")
+        Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote, or USER/NAME[@REVISION] on the Hub.")
     ],
     texts: Annotated[
         list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to predict: text, or text and second text.")
@@ -50,7 +50,7 @@ def predict(
 @use.command()
 def export(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote, or user/name on the Hub.")
+        Path, typer.Argument(metavar="DIR", help="A folder that finetune wrote, or USER/NAME[@REVISION] on the Hub.")
     ],
     onnx: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
@@ -64,7 +64,8 @@ def export(
 @use.command()
 def embed(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Any BERT's folder, pretrained or fine-tuned, or user/name.")
+        Path,
+        typer.Argument(metavar="DIR", help="Any BERT's folder, pretrained or fine-tuned, or USER/NAME[@REVISION]."),
     ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to embed.")] = None,
     file: FileOption = None,
@@ -110,7 +111,9 @@ def embed(
 
 @use.command()
 def fill(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that pretrain wrote, or the like.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder that pretrain wrote, or the like, or USER/NAME[@REVISION].")
+    ],
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Text with [MASK] where a word is missing.")],
     top_k: Annotated[int, typer.Option(min=1, help="Words to show for each mask.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each text.")] = False,

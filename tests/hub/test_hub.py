@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from bertkit.hub import name_of
 from bertkit.stages.publish import push_folder
 
 Client = Callable[..., dict[str, Any]]
@@ -150,6 +151,19 @@ def test_without_a_network_and_offline(ask_once: Client, small: Path) -> None:
     assert "cache" in answer["error"] + answer["remedy"]
 
 
+def test_offline_the_cache_answers_and_nothing_is_asked(hub: Any, ask_once: Client, small: Path) -> None:
+    token = {"HF_TOKEN": hub.token}
+    ask_once(hub.url, "push", token, repo="me/it", folder=str(small), private=True)
+    fetched = ask_once(hub.url, "fetch", token, repo="me/it")["done"]
+    assert ask_once(hub.url, "fetch", {}, repo="me/it")["done"] == fetched  # it may not be seen, and is here
+    hub.requests.clear()
+    offline = {**token, "HF_HUB_OFFLINE": "1"}
+    assert ask_once(hub.url, "fetch", offline, repo="me/it")["done"] == fetched
+    answer = ask_once(hub.url, "push", offline, repo="me/it", folder=str(small))
+    assert (answer["exit_code"], answer["waited"], "HF_HUB_OFFLINE" in answer["remedy"]) == (3, [], True)
+    assert hub.requests == []
+
+
 def test_a_model_is_pushed_fetched_and_predicts_the_same(
     hub: Any, client: Client, client_home: Path, whole_run: Path
 ) -> None:
@@ -183,6 +197,8 @@ def test_a_pretrained_folder_and_a_private_one(hub: Any, client: Client, whole_r
     assert hub.repositories["me/base"].private
     assert 'model.fill("' in pushed["card"]
     assert "AutoModelForMaskedLM" in pushed["card"]
+    assert name_of(client("fetch", repo="me/base")["done"]) == "me/base"  # for cards of what begins with it
+    assert name_of(str(folder)) is None
 
 
 @pytest.mark.parametrize(("stage", "said"), [("topic@1", "'predicted': "), ("pretrain", "Candidate(token=")])

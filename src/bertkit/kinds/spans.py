@@ -95,7 +95,7 @@ class Spans(Kind):
             starts[place], ends[place], count=settings["n_best_size"], max_length=settings["max_answer_length"]
         ):
             start, end = int(passage.starts[first + i]), int(passage.ends[first + j])
-            own = {"text": text[start:end], "start": start, "end": end, "score": logits - none}
+            own = {"text": text[start:end], "start": start, "end": end, "score": float(logits - none)}
             spans.append(own | ({"passage": int(windows.place[window])} if isinstance(row["context"], list) else {}))
         return spans
 

@@ -36,7 +36,7 @@ def class_name(folder: Path, kind: str, settings: dict[str, Any]) -> str | None:
 
 _READ_OUT = {
     "classification": ("print(model.config.id2label[int(logits.argmax())])",),
-    "several labels": ("print(logits.sigmoid().tolist())",),
+    "several labels": ("print(dict(zip(model.config.id2label.values(), logits[0].sigmoid().tolist())))",),
     "number": ("print(logits.tolist())",),
     "tagging": (
         "tags = [model.config.id2label[i] for i in logits[0].argmax(-1).tolist()]",
