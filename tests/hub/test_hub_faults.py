@@ -1,5 +1,6 @@
 """A Hub that others use too, that is slow, full, or another's page; tokens that are no tokens."""
 
+import errno
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -209,3 +210,19 @@ def test_a_name_with_a_revision_is_a_repositorys(tmp_path: Path, monkeypatch: py
         hub_module.folder_of("me/it@one", revision="two")
     with pytest.raises(ConfigError, match="this is a folder"):
         hub_module.folder_of(tmp_path, revision="two")
+
+
+def test_a_full_disk_is_no_network_and_a_bug_stays_a_bug() -> None:
+    from bertkit.errors import HostError
+    from bertkit.hub.patience import with_patience
+
+    def fill() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/blob")
+
+    def stumble() -> None:
+        raise ValueError("a mistake of ours")
+
+    with pytest.raises(HostError, match=r"(?s)/cache/blob: .*No space left on device.*HF_HOME"):
+        with_patience(fill, "it cannot be fetched", "me/it")
+    with pytest.raises(ValueError, match="of ours"):
+        with_patience(stumble, "it cannot be fetched", "me/it")
