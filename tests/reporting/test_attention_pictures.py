@@ -80,6 +80,10 @@ def test_a_word_is_found_by_its_pieces():
         attention.matching(tokens, "happy")
 
 
+def test_pieces_are_joined_where_a_text_is_named():
+    assert attention.text(["[CLS]", "un", "##happy", "海", "[SEP]"]) == "[CLS] unhappy 海 [SEP]"
+
+
 def test_pictures_draw_the_chosen_word_alone():
     view = {
         "tokens": ["a", "b", "c"],

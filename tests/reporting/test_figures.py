@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -21,6 +22,19 @@ def test_ticks_are_round_few_and_span_the_values(low, span):
     assert ticks[-1] >= high - 1e-6 * step
     assert 2 <= len(ticks) <= 9
     assert float(f"{step:.3g}") in {f * 10.0**e for f in (1, 2, 5) for e in range(-5, 8)} or abs(step) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([0, 0.0005, 0.001, 0.0015], ["0", "5e−4", "1e−3", "1.5e−3"]),
+        ([6.0, 6.5, 7.0], ["6.0", "6.5", "7.0"]),
+        ([0, 12500, 25000], ["0", "12.5\u00a0k", "25.0\u00a0k"]),
+        ([-1000, 0, 1000], ["−1,000", "0", "1,000"]),
+    ],
+)
+def test_ticks_are_short(levels, expected):
+    assert [figures.level_text(level, levels) for level in levels] == expected
 
 
 def test_a_flat_line_still_has_an_axis():

@@ -12,6 +12,10 @@ NBSP = "\u00a0"
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
+        (numbers.brief(0.6789), "0.679"),
+        (numbers.brief(0.0000412), "4.1e−5"),
+        (numbers.brief(21_664), f"21.7{NBSP}k"),
+        (numbers.brief(None), "–"),
         (numbers.score("accuracy", 0.9214), "92.1"),
         (numbers.score("accuracy", -0.013, sign=True), "−1.3"),
         (numbers.score("accuracy", 0.013, sign=True), "+1.3"),

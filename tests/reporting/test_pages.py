@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from bertkit.evaluation import multilabel, regression, spans, tagging
-from bertkit.reporting import attention, attention_page, markdown_page, page
+from bertkit.reporting import attention, attention_page, data_tables, markdown_page, page
 from bertkit.reporting.collect import collect
 
 # Stands for any string from data; the digit keeps labels apart.
@@ -269,6 +269,14 @@ def test_the_pages_say_what_the_issue_asks_for(report):
             "Versions",
         ):
             assert needed.lower() in text.lower(), needed
+
+
+def test_wide_tables_show_that_they_go_on_and_dropped_tokens_are_told(report, make):
+    html = page.render(report)
+    assert "var(--edge), transparent) right" in html
+    assert "Nothing was dropped." in html
+    counts = {"train": {"documents": 5, "sentences": 9, "tokens": 40, "empty_sentences": 1200}}
+    assert data_tables.token_store({"counts": counts}).notes == ["Dropped from train: 1,200 sentences without a token."]
 
 
 def test_pages_are_pure_functions_of_the_json(report):

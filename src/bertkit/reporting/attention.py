@@ -215,6 +215,11 @@ def pattern(tokens: Sequence[str], weights: Floats) -> tuple[str, float]:
     return best, round(shares[best], 3)
 
 
+def text(tokens: Sequence[str]) -> str:
+    """Tokens as a line of text, pieces of words joined again."""
+    return " ".join(tokens).replace(" ##", "")
+
+
 def matching(tokens: Sequence[str], word: str) -> list[int]:
     """The places of a word's tokens, pieces of it among them.
 

@@ -30,10 +30,17 @@ def corpus(stats: Report) -> Table:
 
 def token_store(store: Report) -> Table:
     """What the token store holds, by split."""
-    keys = ("documents", "sentences", "tokens", "empty_sentences", "empty_documents")
-    titles = ("documents", "sentences", "tokens", "dropped sentences (no token)", "dropped documents (no sentence)")
+    keys = ("documents", "sentences", "tokens")
     rows = [Row([split, *(count(n.get(key)) for key in keys)]) for split, n in store["counts"].items()]
-    return Table("Token store", [Column("split", numeric=False), *(Column(title) for title in titles)], rows)
+    dropped = {"empty_sentences": "sentences without a token", "empty_documents": "documents without a sentence"}
+    notes = [
+        f"Dropped from {split}: {count(n[key])} {what}."
+        for split, n in store["counts"].items()
+        for key, what in dropped.items()
+        if n.get(key)
+    ]
+    columns = [Column("split", numeric=False), *(Column(key) for key in keys)]
+    return Table("Token store", columns, rows, notes or ["Nothing was dropped."])
 
 
 def tokenizer(quality: Report) -> Table:

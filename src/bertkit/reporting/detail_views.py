@@ -164,7 +164,7 @@ def _points(one: Report) -> list[tuple[float, float | None]]:
 
 
 def _heading(metric: str) -> str:
-    return numbers.title(metric) + (", %" if numbers.unit(metric) else "")
+    return numbers.title(metric) + (",\u00a0%" if numbers.unit(metric) else "")
 
 
 def _of_seeds(found: Report) -> str:

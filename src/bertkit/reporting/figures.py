@@ -113,17 +113,18 @@ def line_chart(chart: Mapping[str, Any], *, last_step: int | None = None) -> Lin
     if reference:
         labels.append(("reference", reference["value"]))
     words = {"training": "training", "heldout": "held-out", "reference": reference["label"] if reference else ""}
+    known = [(kind, value) for kind, value in labels if value is not None]
     placed = [
-        (kind, Tick(y(value), f"{words[kind]} {numbers.number(value)}")) for kind, value in labels if value is not None
+        (kind, Tick(y(value), f"{words[kind]} {numbers.brief(value)}" if len(known) > 1 else numbers.brief(value)))
+        for kind, value in known
     ]
-    decimals = _decimals(levels)
     return LineChart(
         title=chart["title"],
         unit=chart["unit"],
         description=_describe_chart(chart, end),
         note=_chart_note(chart),
         x_ticks=[Tick(_percent(t, end), numbers.count(t)) for t in round_ticks(0, end, about=4) if t <= end],
-        y_ticks=[Tick(y(level), f"{level:.{decimals}f}") for level in levels],
+        y_ticks=[Tick(y(level), level_text(level, levels)) for level in levels],
         raw=path(raw) if smoothed else "",
         training=path(training),
         heldout=path(heldout),
@@ -196,6 +197,17 @@ def _percent(step: float, end: float) -> float:
 def _decimals(levels: Sequence[float]) -> int:
     """How many decimals tell these round numbers apart."""
     return next((d for d in range(6) if all(abs(level - round(level, d)) < 1e-9 for level in levels)), 6)
+
+
+def level_text(value: float, levels: Sequence[float]) -> str:
+    """A round number with as many decimals as its neighbours need: small ones in powers of ten, large ones in thousands."""
+    widest = max(abs(level) for level in levels)
+    if widest < 0.01:
+        return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-").replace("-", "\u2212") if value else "0"
+    if widest >= 10_000:
+        decimals = _decimals([level / 1000 for level in levels])
+        return f"{value / 1000:,.{decimals}f}\u00a0k".replace("-", "\u2212") if value else "0"
+    return f"{value:,.{_decimals(levels)}f}".replace("-", "\u2212")
 
 
 def _spread_labels(labels: list[tuple[str, Tick]]) -> list[tuple[str, Tick]]:

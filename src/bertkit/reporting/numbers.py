@@ -101,6 +101,17 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}".replace("-", "\u2212")
 
 
+def brief(value: float | None) -> str:
+    """Three significant digits where there is little room: `0.679`, `21.7 k`; two in powers of ten, `4.1e−5`."""
+    if value is None or is_missing(value):
+        return MISSING
+    if abs(value) >= 10_000:
+        return size(value)
+    if value and abs(value) < 0.001:
+        return f"{value:.1e}".replace("e-0", "e-").replace("-", "\u2212")
+    return number(value)
+
+
 def size(value: float | None) -> str:
     """`4.4 M` for 4,400,000."""
     if value is None or is_missing(value):

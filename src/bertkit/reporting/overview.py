@@ -31,8 +31,8 @@ def table(report: Report) -> Table | None:
     columns += [Column(title, title != "against the best") for title in titles[1:]]
     rows = [Row(_cells(task, system)) for task in tasks for system in task["systems"]]
     notes = [
-        "Against the best: by the same metric on the same test examples, at 5\u00a0% of a randomisation test, not "
-        "corrected for making several comparisons.",
+        "Against the best: whether the difference on the same test examples is more than chance would make (randomisation "
+        "test and bootstrap interval, at 5\u00a0%), not corrected for making several comparisons.",
         "A second: texts, sentences or questions predicted a second on the machine of the evaluation, encoding included.",
     ]
     return Table("Every model on every task", columns, rows, notes)
@@ -48,7 +48,7 @@ def _cells(task: Report, system: Report) -> list[str]:
     return [
         task["name"] + split,
         system["model"],
-        numbers.title(primary) + (", %" if numbers.unit(primary) else ""),
+        numbers.title(primary) + (",\u00a0%" if numbers.unit(primary) else ""),
         score,
         numbers.score_range(primary, system["interval"]),
         str(len(system["seeds"])),

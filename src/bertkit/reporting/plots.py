@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bertkit.reporting import numbers
-from bertkit.reporting.figures import HEIGHT, PATH_WIDTH, Tick, round_ticks
+from bertkit.reporting.figures import HEIGHT, PATH_WIDTH, Tick, level_text, round_ticks
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_WIDTH = 40
@@ -90,8 +90,8 @@ def draw(plot: Plot) -> Drawn:
 
     low, high = max(x_levels[0], y_levels[0]), min(x_levels[-1], y_levels[-1])
     return Drawn(
-        x_ticks=[Tick(x_place(level, 100), _level(level, x_levels)) for level in x_levels],
-        y_ticks=[Tick(y_place(level), _level(level, y_levels)) for level in y_levels],
+        x_ticks=[Tick(x_place(level, 100), level_text(level, x_levels)) for level in x_levels],
+        y_ticks=[Tick(y_place(level), level_text(level, y_levels)) for level in y_levels],
         paths=[path(line.points) for line in plot.lines],
         single=[
             (number, x_place(x, 100), y_place(y))
@@ -135,12 +135,3 @@ def _levels(axis: Axis, values: Sequence[float], *, about: int) -> list[float]:
     low = min(known, default=0.0) if axis.low is None else axis.low
     high = max(known, default=1.0) if axis.high is None else axis.high
     return round_ticks(low, high, about=about)
-
-
-def _level(value: float, levels: Sequence[float]) -> str:
-    """A round number with as many decimals as its neighbours need; small ones in powers of ten."""
-    widest = max(abs(level) for level in levels)
-    if widest < 0.001:
-        return f"{value:.0e}".replace("-", "\u2212") if value else "0"
-    decimals = next((d for d in range(7) if all(abs(level - round(level, d)) < 1e-9 for level in levels)), 6)
-    return f"{value:,.{decimals}f}".replace("-", "\u2212")

@@ -16,11 +16,11 @@ def scores(task: Report) -> Table:
     beside = [name for name in ("accuracy", "macro_f1") if name != primary and name in task["systems"][0]["metrics"]][
         :1
     ]
-    heading = numbers.title(primary) + (", %" if numbers.unit(primary) else "")
+    heading = numbers.title(primary) + (",\u00a0%" if numbers.unit(primary) else "")
     several = any(len(system["seeds"]) > 1 for system in task["systems"])
     columns = [Column("model", numeric=False), Column(heading), Column("95\u00a0% interval")]
     columns += [Column("min to max"), Column("seeds")] if several else []
-    columns += [Column(numbers.title(name) + (", %" if numbers.unit(name) else "")) for name in beside]
+    columns += [Column(numbers.title(name) + (",\u00a0%" if numbers.unit(name) else "")) for name in beside]
     columns += [Column("against the best", numeric=False)] if len(task["systems"]) > 1 else []
     columns += [Column("parameters"), Column("training"), Column(f"{numbers.item(task['kind'])}s a second")]
     rows = []
@@ -74,7 +74,7 @@ def all_metrics(task: Report) -> Table:
     names = list(dict.fromkeys(name for system in systems for name in system["metrics"]))
     rows, notes = [], []
     for name in names:
-        unit = ", %" if numbers.unit(name) else ""
+        unit = ",\u00a0%" if numbers.unit(name) else ""
         cells = []
         for system in systems:
             value = system["metrics"].get(name) or {"mean": None, "sd": None, "missing": "not measured"}
@@ -157,7 +157,7 @@ def per_type(task: Report, system: Report) -> Table | None:
         Row([name, *(mean_and_sd(key, found[key]) for key in keys), count(found["support"]), count(found["predicted"])])
         for name, found in system["per_type"].items()
     ]
-    columns = [Column("type", False), *(Column(f"{numbers.title(key)}, %") for key in keys)]
+    columns = [Column("type", False), *(Column(f"{numbers.title(key)},\u00a0%") for key in keys)]
     seeds = f", mean ± sd of {len(system['seeds'])} seeds" if len(system["seeds"]) > 1 else ""
     return Table(f"{system['model']} by type of entity{seeds}", [*columns, Column("gold"), Column("predicted")], rows)
 
