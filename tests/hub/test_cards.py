@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from bertkit.data.task_catalogue import KNOWN
 from bertkit.models.interchange import snippet
 from bertkit.reporting import card_examples, vector_card
 from bertkit.reporting.model_card import CardFacts, render
@@ -80,6 +81,12 @@ def test_examples_of_ones_own_are_not_taken_for_a_known_set() -> None:
     assert (result.dataset_name, result.dataset_type, result.dataset_config) == ("films", "nyu-mll/glue", "sst2")
     assert "Socher" in text
     assert "?." not in text
+
+    cut = next(one.name for one in KNOWN.values() if one.test_percentage and one.hub)
+    full, part = {"dataset": "chnsenticorp"}, {"dataset": "chnsenticorp", "note": "Trained on a part."}
+    origins = (full, part, {"dataset": cut})
+    splits = [card(predictor=predictor(origin=one))[1].eval_results[0].dataset_split for one in origins]
+    assert splits == ["test", None, None]
 
     origin = {"hub": {"path": "ada/films", "revision": "1a2b"}}
     text, data = card(predictor=predictor(origin=origin))

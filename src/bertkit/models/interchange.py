@@ -54,17 +54,24 @@ _READ_OUT = {
 _PROBLEMS = {"regression": "number", "multi_label_classification": "several labels"}
 
 
-def snippet(kind: str, repo: str, texts: Sequence[str], *, problem_type: str | None = None) -> list[str]:
-    """The lines by which that class reads a repository and gives its best guess for one input of `texts`."""
+def snippet(
+    kind: str, repo: str, texts: Sequence[str], *, problem_type: str | None = None, max_length: int | None = None
+) -> list[str]:
+    """The lines by which that class reads a repository and gives its best guess for one input of `texts`.
+
+    Args:
+        max_length: where longer texts are cut, if they are.
+    """
     name = _CLASSES[kind].__name__
     given = ", ".join(f'"{text}"' for text in texts)
+    cut = "" if max_length is None else f", truncation=True, max_length={max_length}"
     outputs = ("found = model(**inputs)",) if kind == "spans" else ("logits = model(**inputs).logits",)
     return [
         f"from transformers import AutoTokenizer, {name}",
         "",
         f'tokenizer = AutoTokenizer.from_pretrained("{repo}")',
         f'model = {name}.from_pretrained("{repo}")',
-        f'inputs = tokenizer({given}, return_tensors="pt")',
+        f'inputs = tokenizer({given}{cut}, return_tensors="pt")',
         *outputs,
         *_READ_OUT[_PROBLEMS.get(problem_type or "", kind)],
     ]

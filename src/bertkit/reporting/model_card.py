@@ -67,7 +67,7 @@ def _head(facts: CardFacts) -> dict[str, Any]:
         head["base_model"] = facts.base
     if found := _on_the_hub(facts.predictor):
         head["datasets"] = [found["path"]]
-    if results := [_result(one, found) for one in facts.metrics]:
+    if results := [_result(one, facts.predictor) for one in facts.metrics]:
         head["model-index"] = [{"name": facts.repo.rpartition("/")[2], "results": results}]
     return head
 
@@ -94,10 +94,12 @@ def _on_the_hub(predictor: Mapping[str, Any] | None) -> Mapping[str, str]:
     return {key: value for key, value in named.items() if value is not None}
 
 
-def _result(scores: Mapping[str, Any], hub: Mapping[str, str]) -> dict[str, Any]:
-    task = scores["task"]
-    given = {"name": task, "type": hub.get("path", task), "split": scores["split"]}
+def _result(scores: Mapping[str, Any], predictor: Mapping[str, Any] | None) -> dict[str, Any]:
+    task, hub = scores["task"], _on_the_hub(predictor)
+    given = {"name": task, "type": hub.get("path", task)}
     given |= {theirs: hub[ours] for ours, theirs in (("name", "config"), ("revision", "revision")) if ours in hub}
+    if not hub or _as_published(scores, predictor):
+        given["split"] = scores["split"]
     return {
         "task": {"type": _TAGS[scores["kind"]]},
         "dataset": given,
@@ -107,6 +109,14 @@ def _result(scores: Mapping[str, Any], hub: Mapping[str, str]) -> dict[str, Any]
             if value is not None
         ],
     }
+
+
+def _as_published(scores: Mapping[str, Any], predictor: Mapping[str, Any] | None) -> bool:
+    """Whether the split is known to be the published one of that name, and none that was cut off here."""
+    known, note = _known(predictor), (predictor or {}).get("origin", {}).get("note")
+    if known is None or note or known.test_percentage or "fold" in scores:
+        return False
+    return scores["split"] in known.files
 
 
 def _what(facts: CardFacts) -> Iterator[str]:
@@ -155,10 +165,10 @@ def _bertkits_own(predictor: Mapping[str, Any] | None) -> list[str]:
     if predictor is None:
         return []
     settings = predictor["settings"]
-    of_kind = {
+    of_kind: list[str] = {
         "spans": ["windows over long texts", "the search for the best span"],
         "tagging": ["windows over long texts", "one tag for each word"],
-        "classification": [f"the cut at {settings['max_seq_length']} tokens"],
+        "classification": [],
     }[predictor["kind"]]
     if settings.get("head") == "crf":
         of_kind.append("the scores of tags that follow each other (CRF)")

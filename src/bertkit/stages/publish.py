@@ -159,7 +159,10 @@ def _card(
     if _loads_in(folder, predictor) is not None:
         kind = "pretraining" if predictor is None else predictor["kind"]
         given = card_examples.texts(predictor, chinese=chinese)
-        code = snippet(kind, repo, given, problem_type=(predictor or {}).get("problem_type"))
+        options = {"problem_type": (predictor or {}).get("problem_type")}
+        if predictor is not None and kind == "classification":
+            options["max_length"] = predictor["settings"]["max_seq_length"]
+        code = snippet(kind, repo, given, **options)
     return render(
         CardFacts(
             repo=repo,
