@@ -10,6 +10,8 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 
 from bertkit.cli import app
 from bertkit.errors import ConfigError, DataError, StageError
+from bertkit.models import bert
+from bertkit.models.classification import new_classifier
 from bertkit.models.network import Classifier
 from bertkit.models.token_networks import SpanFinder
 from bertkit.reporting import attention, attention_page, attention_picture, markdown_page, page
@@ -235,6 +237,35 @@ def test_what_a_context_takes_from_its_question_is_drawn(tmp_path, run_command):
     with pytest.raises(DataError, match="reads two texts") as refused:
         gaze.look(["the animal"])
     assert "question" in refused.value.remedy
+
+
+def test_windows_of_a_long_text_are_shaded_by_what_is_taken_of_them(tmp_path, run_command):
+    folder = tmp_path / "windows"
+    fill(folder)
+    model = new_classifier(
+        folder, ["a", "b"], init="pretrained", dropout=None, seed=0, window_pooling="attention"
+    ).eval()
+    torch.nn.init.normal_(model.window_score.weight, std=3.0)
+    bert.save(model, folder)
+    settings = {"max_seq_length": 8, "window_overlap": 2, "max_windows": 3}
+    (folder / "predictor.json").write_text(json.dumps({"settings": settings}))
+    long = "the animal was tired it it was the <b> animal the un it was it was"
+    gaze = attention.Gaze(folder)
+    seen = gaze.look([long])
+    assert [name.split(":")[0] for name in seen.tokens] == ["1", "2", "3"]
+    assert seen.tokens[1] == "2: it it was the < b"
+    assert seen.cut
+    assert seen.shares["text"].sum() == pytest.approx(1)
+    ids = [[2, *gaze._encoder.encode(long).ids[at : at + 6], 3] for at in (0, 4, 8)]
+    vectors = model.bert(torch.tensor(ids)).pooler_output
+    expected = (vectors @ model.window_score.weight[0]).softmax(0)
+    np.testing.assert_allclose(seen.shares["text"], expected.detach().numpy(), atol=1e-5)
+    assert gaze.look(["the animal"]).layers.shape == (2, 4, 4, 4)
+    run_command("attention", str(folder), "--text", long, "--out", str(tmp_path / "a.html"))
+    html = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert html.count('<svg class="attention shaded"') == html.count("<svg") == 1
+    assert "2: it it was the &lt; b" in html
+    assert "The end of the text is not read." in html
 
 
 def test_a_backbone_without_attention_is_refused_and_says_which_have_it(tmp_path, run_command):

@@ -196,6 +196,7 @@ HOSTILE = st.one_of(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hostile=HOSTILE)
+@example(hostile=" ")
 @example(hostile="</style></title></svg></td>")
 def test_strings_from_data_never_change_a_pages_structure(report, hostile):
     tame, wild = replaced(report, "word"), replaced(report, hostile)

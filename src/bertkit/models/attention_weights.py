@@ -8,7 +8,8 @@ from torch import Tensor
 from transformers import BertModel
 
 from bertkit.models.attention import install_telling_attention
-from bertkit.models.bert import load_parts, require_bert
+from bertkit.models.bert import load_parts, pooled_states, require_bert
+from bertkit.models.classification import load_classifier
 
 
 def load_for_weights(folder: Path) -> Any:
@@ -26,6 +27,19 @@ def telling(model: BertModel) -> BertModel:
     install_telling_attention(model)
     model.eval()
     return model
+
+
+def window_weights(folder: Path, batch: dict[str, Tensor]) -> Tensor:
+    """How much of each window of one text a classifier takes that pools windows by attention, shape (windows,).
+
+    Args:
+        folder: the classifier's.
+        batch: of `EncodedDocuments.collate` for one text.
+    """
+    model = load_classifier(folder).eval()
+    with torch.inference_mode():
+        weights: Tensor = model.window_weights(pooled_states(model, batch), batch["text_windows"])
+    return weights[0]
 
 
 def attention_weights(model: BertModel, batch: dict[str, Tensor]) -> list[Tensor]:

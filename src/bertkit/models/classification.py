@@ -46,12 +46,15 @@ class BertWindowClassifier(BertForSequenceClassification):  # type: ignore[misc]
         if self.config.window_pooling == "max":
             pooled = vectors.expand(own.shape[0], -1, -1).masked_fill(~own[..., None], -torch.inf).amax(1)
         else:
-            scores = torch.zeros_like(vectors[:, 0])
-            if self.config.window_pooling == "attention":
-                scores = self.window_score(vectors).squeeze(-1)
-            weights = scores.float().expand(own.shape).masked_fill(~own, -torch.inf).softmax(-1)
-            pooled = weights.to(vectors.dtype) @ vectors
+            pooled = self.window_weights(vectors, own).to(vectors.dtype) @ vectors
         return pooled
+
+    def window_weights(self, vectors: Tensor, own: Tensor) -> Tensor:
+        """How much of each window a text's mean takes, (texts, windows); arguments as of `pool`."""
+        scores = torch.zeros_like(vectors[:, 0])
+        if self.config.window_pooling == "attention":
+            scores = self.window_score(vectors).squeeze(-1)
+        return scores.float().expand(own.shape).masked_fill(~own, -torch.inf).softmax(-1)
 
 
 class ClassificationLoss(TaskObjective):

@@ -59,6 +59,7 @@ class Gaze:
         self.asks, self._reads = False, [1, 2]
         self._most: int | None = None
         self._network: Any = None
+        self._window: dict[str, int] = {}
         if (folder / "network.json").is_file():
             self._load_network()
         else:
@@ -72,6 +73,10 @@ class Gaze:
         config = self._bert.config
         self.layers, self.heads = config.num_hidden_layers, config.num_attention_heads
         self._most = config.max_position_embeddings
+        if getattr(config, "window_pooling", None) == "attention" and (self.folder / "predictor.json").is_file():
+            settings = json.loads((self.folder / "predictor.json").read_text(encoding="utf-8"))["settings"]
+            names = {"max_seq_length": "max_seq_length", "overlap": "window_overlap", "max_windows": "max_windows"}
+            self._window = {name: settings[key] for name, key in names.items()}
 
     def _load_network(self) -> None:
         from bertkit.models.network_attention import load_attentive
@@ -90,6 +95,8 @@ class Gaze:
     def look(self, texts: Sequence[str], *, limit: int | None = None) -> Seen:
         """What the model looks at in one text or in two read as a pair, a question before its context.
 
+        Of a text that is read in windows by attention over them, `tokens` are its windows.
+
         Args:
             limit: tokens that are read; those beyond are cut.
 
@@ -102,6 +109,8 @@ class Gaze:
             wanted = " or ".join({1: "one text", 2: "two texts"}[count] for count in self._reads)
             remedy = "Give a question, then its context." if self.asks else f"Give {wanted}."
             raise DataError(f"{len(texts)} were given, the model reads {wanted}", remedy=remedy)
+        if limit is None and len(texts) == 1 and self._window and (seen := self._look_at_windows(texts[0])):
+            return seen
         tokens, ids, segments, cut = self._encoded(texts, limit)
         if self._most is not None and len(tokens) > self._most:
             raise DataError(
@@ -123,6 +132,23 @@ class Gaze:
             None if weights.question is None else weights.question.double().numpy(),
             {name: share.double().numpy() for name, share in weights.shares.items()},
         )
+
+    def _look_at_windows(self, text: str) -> Seen | None:
+        """How much a long text's windows are taken, each as one token; None where there is but one."""
+        import torch
+
+        from bertkit.data.text_windows import encode_documents
+        from bertkit.models.attention_weights import window_weights
+
+        documents = encode_documents(self.folder, [text], np.zeros(1), **self._window)
+        windows = documents.documents[0]
+        if len(windows) == 1:
+            return None
+        arrays = documents.collate(np.zeros(1, np.int64))
+        batch = {name: torch.from_numpy(value) for name, value in arrays.items() if name != "labels"}
+        weights = window_weights(self.folder, batch).double().numpy()
+        named = [f"{i}: {self._encoder.decode(ids[1:-1].tolist())}" for i, ids in enumerate(windows, 1)]
+        return Seen(named, documents.truncated > 0, np.zeros((0, 0, 0, 0)), None, {"text": weights})
 
     def _encoded(self, texts: Sequence[str], limit: int | None) -> tuple[list[str], list[int], list[int], bool]:
         tokens, segments, cut = ["[CLS]"], [0], False
@@ -167,7 +193,8 @@ def view(seen: Seen, shown: Sequence[tuple[int, int | None]]) -> dict[str, Any]:
         shown: layers and heads from 1; None is the mean of all heads.
     """
     pictures: list[dict[str, Any]] = [
-        {"layer": layer, "head": head, "lines": lines(of_head(seen.layers, layer, head))} for layer, head in shown
+        {"layer": layer, "head": head, "lines": lines(of_head(seen.layers, layer, head))}
+        for layer, head in (shown if len(seen.layers) else ())
     ]
     if seen.question is not None:
         begins = seen.tokens.index("[SEP]") + 1

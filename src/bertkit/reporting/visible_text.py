@@ -26,6 +26,8 @@ def markdown(text: str) -> str:
     References such as `&#42;` never count as markup (CommonMark 0.31, 2.5). A zero-width space follows `@`, which
     GitHub would turn into a mention or a mail address after that.
     """
+    if text and not visible(text).strip():
+        return "&#160;"  # blank, and still something in its place
     text = visible(text).strip()
     escaped = _MARKUP.sub(_reference, text)
     # What `_LINE_START` finds is no character of `_MARKUP`, so it still stands first.
