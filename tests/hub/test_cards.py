@@ -139,6 +139,13 @@ def test_every_kind_has_code_in_its_language(given: Any, kind: str, chinese: boo
     assert "No scores were published" in text
 
 
+def test_a_bert_that_transformers_cannot_read_says_why() -> None:
+    windows = predictor(backbone="bert", settings={**SETTINGS, "window_pooling": "mean"})
+    assert "no class that reads windows pooled to one vector" in card(predictor=windows)[0]
+    pieces = predictor(backbone="bert", kind="tagging", settings={**SETTINGS, "pooling": "mean"})
+    assert "no class that reads means of a word's pieces" in card(predictor=pieces, metrics=[])[0]
+
+
 def test_a_vocabulary_tells_its_language() -> None:
     chinese = {character: i for i, character in enumerate("的一是在不了有和")}
     assert card_examples.is_chinese(chinese | {"the": 9})

@@ -151,6 +151,13 @@ def test_without_a_network_and_offline(ask_once: Client, small: Path) -> None:
     assert "cache" in answer["error"] + answer["remedy"]
 
 
+def test_the_token_of_a_login_is_used(hub: Any, ask_once: Client, small: Path, tmp_path: Path) -> None:
+    asked = {"repo": "me/it", "folder": str(small)}
+    assert "hf auth login" in ask_once(hub.url, "push", {}, **asked)["remedy"]
+    (tmp_path / "home/token").write_text(hub.token + "\n")
+    assert ask_once(hub.url, "push", {}, **asked)["done"]["revision"] == hub.repositories["me/it"].head
+
+
 def test_offline_the_cache_answers_and_nothing_is_asked(hub: Any, ask_once: Client, small: Path) -> None:
     token = {"HF_TOKEN": hub.token}
     ask_once(hub.url, "push", token, repo="me/it", folder=str(small), private=True)

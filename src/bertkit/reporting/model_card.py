@@ -150,7 +150,7 @@ def _use(facts: CardFacts) -> Iterator[str]:
     yield from ("## Use", "", "```python", "import bertkit", "", f'model = bertkit.load("{facts.repo}")')
     yield from (f"print({card_examples.call(facts.predictor, given)})", "```", "")
     if not facts.snippet:
-        yield "bertkit alone reads this folder: it is no model of transformers."
+        yield _why_bertkit_alone(facts.predictor or {})
         return
     yield from ("In transformers:", "", "```python", *facts.snippet, "```")
     if own := _bertkits_own(facts.predictor):
@@ -158,6 +158,15 @@ def _use(facts: CardFacts) -> Iterator[str]:
             "",
             f"That reads one window and gives the network's bare outputs; {' and '.join(own)} are bertkit's.",
         )
+
+
+def _why_bertkit_alone(predictor: Mapping[str, Any]) -> str:
+    if predictor["backbone"] != "bert":
+        return "bertkit alone reads this folder: it is no model of transformers."
+    pooled = (
+        "windows pooled to one vector" if predictor["settings"].get("window_pooling") else "means of a word's pieces"
+    )
+    return f"bertkit alone gives these predictions: transformers has no class that reads {pooled}."
 
 
 def _bertkits_own(predictor: Mapping[str, Any] | None) -> list[str]:
