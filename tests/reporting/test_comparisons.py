@@ -82,6 +82,9 @@ def test_a_model_that_has_learnt_nothing_is_named(make):
     (warning,) = collect(metrics)["tasks"][0]["warnings"]
     assert warning.startswith("constant is no better")
     assert "33.3" in warning
+    assert warning.endswith("a comparison says little.")
+    (alone,) = collect([metrics[1]])["tasks"][0]["warnings"]
+    assert alone.endswith("of the texts).")
 
 
 def test_one_model_is_headed_by_its_score(make):

@@ -51,9 +51,10 @@ def warnings(task: dict[str, Any]) -> list[str]:
     found, base = [], task["majority"]
     if unlearnt := [system["model"] for system in task["systems"] if base and _unlearnt(system, task)]:
         are = "are" if len(unlearnt) > 1 else "is"
+        then = ": a comparison says little" if len(task["systems"]) > 1 else ""
         found.append(
             f"{' and '.join(unlearnt)} {are} no better, within the interval, than always answering “{base['label']}” "
-            f"({numbers.share(base['share'])} of the texts): a comparison says little."
+            f"({numbers.share(base['share'])} of the texts){then}."
         )
     if len({len(system["seeds"]) for system in task["systems"]}) > 1:
         found.append("The models were not run with the same number of seeds.")
