@@ -40,6 +40,25 @@ def test_pretraining_is_credited_with_what_it_did(make, pretrained, random, clai
     assert task["comparisons"][0]["varied"] == ["init"]
 
 
+def test_what_pretraining_did_is_said_first_also_where_neither_of_the_two_is_best(make):
+    a, b = make.model("pretrained", init="pretrained"), make.model("random", init="random")
+    metrics = [
+        make.metrics(wrong(0), GOLD, name="best"),
+        make.metrics(wrong(13), GOLD, name="pretrained", model=a),
+        make.metrics(wrong(60), GOLD, name="random", model=b),
+    ]
+    task = collect(metrics, models=[a, b])["tasks"][0]
+    assert [said["claim"] for said in task["headlines"]] == [
+        "Pretraining bought +39.2 points of accuracy",
+        "best scored 10.8 points of accuracy above pretrained",
+    ]
+    assert [(one["first"], one["second"]) for one in task["comparisons"]] == [
+        ("best", "pretrained"),
+        ("best", "random"),
+        ("pretrained", "random"),
+    ]
+
+
 def test_a_gain_is_not_pretrainings_when_something_else_differs_too(make):
     task = compared(make, 6, 60, learning_rate=1e-3)
     assert task["headlines"][0]["claim"] == "pretrained scored 45.0 points of accuracy above random"

@@ -1,7 +1,7 @@
 """What the scores say, in sentences that claim no more than the test examples can show."""
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import combinations
 from typing import Any
 
 from bertkit.errors import DataError
@@ -13,12 +13,14 @@ from bertkit.reporting.scores import Scoreboard, System, setting_differences
 
 
 def compare(board: Scoreboard) -> list[dict[str, Any]]:
-    """The best system against each of the others, as plain JSON with a `claim` and its `detail`.
+    """The best system against each of the others, as plain JSON with a `claim` and its `detail`; then what pretraining did
+    to one that is not the best.
 
     The comparison is of the primary metric; of accuracy, where labels are scored by one that cannot be resampled.
     """
-    best = board.systems[0]
-    return [_compare(board, best, other) for other in islice(board.systems, 1, None)]
+    best, *others = board.systems
+    pretraining = [(a, b) for a, b in combinations(others, 2) if _of_pretraining(a, b)]
+    return [_compare(board, *pair) for pair in [*((best, other) for other in others), *pretraining]]
 
 
 def majority(counts: Sequence[Sequence[float]] | None, labels: Sequence[str]) -> dict[str, Any] | None:
@@ -35,10 +37,12 @@ def majority(counts: Sequence[Sequence[float]] | None, labels: Sequence[str]) ->
 
 
 def headlines(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """What to say first about a task, as `claim` and `detail`: the comparisons, or the one score."""
+    """What to say first about a task, as `claim` and `detail`: what pretraining did and who is best, or the one score."""
     compared: list[dict[str, Any]] = [c for c in task["comparisons"] if c["claim"]]
     if compared:
-        return [{"claim": c["claim"], "detail": c["detail"]} for c in compared[:1]]
+        pretraining = next((c for c in compared if c["varied"] == ["init"]), compared[0])
+        said = [pretraining] if pretraining is compared[0] else [pretraining, compared[0]]
+        return [{"claim": c["claim"], "detail": c["detail"]} for c in said]
     best, primary = task["systems"][0], task["primary"]
     value = best["metrics"].get(primary, {}).get("mean")
     interval = _interval(primary, best["interval"])
@@ -69,8 +73,7 @@ def _unlearnt(system: dict[str, Any], task: dict[str, Any]) -> bool:
 
 
 def _compare(board: Scoreboard, best: System, other: System) -> dict[str, Any]:
-    varied = _varied(best, other)
-    pretraining = varied == ["init"] and {_init(best), _init(other)} == {"pretrained", "random"}
+    varied, pretraining = _varied(best, other), _of_pretraining(best, other)
     # What pretraining bought may be a loss; otherwise the better one comes first.
     first, second = (other, best) if pretraining and _init(other) == "pretrained" else (best, other)
     result: dict[str, Any] = {
@@ -93,6 +96,11 @@ def _compare(board: Scoreboard, best: System, other: System) -> dict[str, Any]:
         "claim": _claim(found, first.name, second.name, subject, _examples(found.n, board.split, board.kind), metric),
         "detail": _detail(found, first, second, board, metric),
     }
+
+
+def _of_pretraining(a: System, b: System) -> bool:
+    """Whether two systems differ in nothing but that one was pretrained."""
+    return _varied(a, b) == ["init"] and {_init(a), _init(b)} == {"pretrained", "random"}
 
 
 def _difference(board: Scoreboard, first: System, second: System) -> tuple[str, PairedDifference]:

@@ -38,7 +38,7 @@ class ReportConfig(Config):
     """The run's name in trackers."""
 
 
-@stage("report", version=6)
+@stage("report", version=7)
 def report(
     config: ReportConfig,
     metrics: tuple[Metrics, ...],
