@@ -27,6 +27,7 @@ CONFIG: dict[str, Any] = {
     "model": {
         "num_hidden_layers": 1,
         "hidden_size": 16,
+        "local_heads": 0,
         "num_attention_heads": 2,
         "intermediate_size": 32,
         "max_position_embeddings": 32,
