@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch import Tensor
 from torch.nn import functional
 from transformers import BertConfig, BertForSequenceClassification
@@ -14,6 +15,12 @@ from bertkit.data.encoding import EncodedTexts
 from bertkit.models.attention import install_attention
 from bertkit.models.dropout import install_dropout
 from bertkit.models.objective import Batch, Sums, TaskObjective
+
+
+@pytest.fixture(autouse=True)
+def precision_of_its_own() -> None:
+    """accelerate keeps one state a process: without this a test computes in the precision of the one before."""
+    AcceleratorState._reset_state()
 
 
 class TinyClassifier(TaskObjective):
