@@ -84,11 +84,13 @@ def test_rows_of_several_labels_go_with_their_rarest_and_numbers_with_their_tent
 
 
 def test_a_larger_sample_holds_the_smaller_in_the_old_order():
-    small, large = sample(many(200), 20), sample(many(200), 50)
+    texts = [example.content for example in many(200)]
+    small, large = sample(texts, 20), sample(texts, 50)
     assert (len(small), len(large)) == (20, 50)
-    assert [e for e in large if e in small] == small
-    assert small == sorted(small, key=lambda e: int(e.id.split(":")[1]))
-    assert {e.id for e in sample(many(200)[::-1], 20)} == {e.id for e in small}
+    assert [i for i in large if i in small] == small
+    assert small == sorted(small)
+    assert {199 - i for i in sample(texts[::-1], 20)} == set(small)
+    assert sample(texts, 500) == list(range(200))
 
 
 def test_labels_are_ordered_by_value_or_by_name():

@@ -115,6 +115,15 @@ def test_mistakes_are_found_before_anything_runs(
     assert not (tmp_path / "out").exists()
 
 
+def test_one_number_of_training_rows_is_tried(sweep_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    sweep = read_sweep(sweep_file, [])
+    text = sweep.pipeline.read_text()
+    sweep.pipeline.write_text(text.replace("    stage: finetune\n", "    stage: finetune\n    train_sizes: [20, 40]\n"))
+    with pytest.raises(ConfigError, match="tries one number of training rows, and model has train_sizes"):
+        search(sweep, tmp_path / "out", root=tmp_path / "root")
+
+
 @pytest.mark.parametrize(
     ("dimension", "message"),
     [

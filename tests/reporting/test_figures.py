@@ -86,3 +86,14 @@ def test_scores_share_one_axis_with_the_constant_answer(make):
     assert places == sorted(places)
     assert all(0 <= place <= 100 for place in places)
     assert strips.rows[1].interval[0] < strips.rows[1].mean < strips.rows[1].interval[1]
+
+
+@given(st.integers(1, 10**7), st.integers(0, 10**7))
+def test_ticks_of_a_log_axis_hold_both_ends_and_are_few(low, more):
+    ticks = figures.factor_ticks(low, low + more)
+    assert ticks[0] <= low <= low + more <= ticks[-1]
+    assert 2 <= len(ticks) <= 9
+    assert all(a < b for a, b in pairwise(ticks))
+    if len(ticks) > 2:
+        assert ticks[1] > low
+        assert ticks[-2] < low + more

@@ -50,7 +50,7 @@ class SplitData(ABC, Generic[T]):
             )
             if limit is not None and len(items) > limit:
                 self.tallies[split].dropped[reason] += len(items) - limit
-                self.splits[split] = cutting.sample(items, limit)
+                self.splits[split] = [items[i] for i in cutting.sample([item.content for item in items], limit)]
         for split, items in self.splits.items():
             if not items:
                 raise DataError(f"{split} has no rows", remedy=cutting.SIZE_REMEDY)

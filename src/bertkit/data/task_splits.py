@@ -52,11 +52,10 @@ def cut(examples: Sequence[T], strata: Sequence[Any], percentage: int, purpose: 
     return kept, [example for example in examples if _words(example) in taken]
 
 
-def sample(examples: Sequence[T], count: int) -> list[T]:
-    """`count` of the examples, chosen by a hash of their texts, in their old order; a larger sample holds a smaller."""
-    places = [(position(example.content, "sample"), i) for i, example in enumerate(examples)]
-    chosen = sorted(i for _, i in sorted(places)[:count])
-    return [examples[i] for i in chosen]
+def sample(texts: Sequence[str], count: int) -> list[int]:
+    """The places of `count` of the texts, chosen by a hash of each, in order; a larger sample holds a smaller."""
+    places = [(position(text, "sample"), i) for i, text in enumerate(texts)]
+    return sorted(i for _, i in sorted(places)[:count])
 
 
 def fold_numbers(examples: Sequence[T], strata: Sequence[Any], count: int) -> list[int]:

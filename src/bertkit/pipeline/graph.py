@@ -18,21 +18,23 @@ State = Literal["done", "unfinished", "to do"]
 
 
 class Variant(NamedTuple):
-    """Which of an entry's repetitions: its seed, and its fold such as `3/10`, where it has several."""
+    """Which of an entry's repetitions: its seed, its fold such as `3/10`, and its training rows, where it has several."""
 
     seed: int | None = None
     fold: str | None = None
+    rows: int | Literal["all"] | None = None
 
     @property
     def suffix(self) -> str:
-        """What it adds to the entry's name: `@1`, `@fold3` or `@1@fold3`."""
+        """What it adds to the entry's name: `@1`, `@fold3`, `@300rows` or `@1@fold3@300rows`."""
         seed = "" if self.seed is None else f"@{self.seed}"
-        return seed if self.fold is None else f"{seed}@fold{self.fold.partition('/')[0]}"
+        fold = "" if self.fold is None else f"@fold{self.fold.partition('/')[0]}"
+        return seed + fold + ("" if self.rows is None else f"@{self.rows}rows")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One stage to run: `name` is the entry's, with `@seed` or `@foldN` where the entry is run several times."""
+    """One stage to run: `name` is the entry's, with `@seed`, `@foldN` or `@Nrows` where the entry is run several times."""
 
     name: str
     entry: str
@@ -134,6 +136,9 @@ class _Builder:
                 *mistakes,
                 f"{self._where(name, 'folds')}: {name}: folds are cut by task_data, not {entry.stage}",
             ]
+        if entry.train_sizes is not None and entry.stage != "finetune":
+            where = self._where(name, "train_sizes")
+            mistakes = [*mistakes, f"{where}: {name}: train_sizes are of finetune, not {entry.stage}"]
         if config is not None and not entry.inputs.keys() - stage.ports.keys():
             try:
                 stage.fits(config, {port for port, given in entry.inputs.items() if given})
@@ -223,7 +228,7 @@ class _Builder:
             self.mistakes.append(f"{place}: {name}: {e.what}{remedy}")
 
     def _variants(self, name: str, entry: Entry, stage: Stage) -> list[Variant]:
-        """Own seeds and folds, or those of the single inputs, which an entry that reads one result each must follow."""
+        """Own seeds, folds and sizes, or those of the single inputs, which an entry that reads one result each must follow."""
         read = [
             self.nodes[source]
             for port_name, given in entry.inputs.items()
@@ -233,9 +238,11 @@ class _Builder:
         ]
         folds = [f"{i}/{entry.folds}" for i in range(1, entry.folds + 1)] if entry.folds else None
         seeds = _agreed("seeds", entry.seeds, [[variant.seed for variant in nodes] for nodes in read])
+        sizes = _agreed("train_sizes", entry.train_sizes, [[variant.rows for variant in nodes] for nodes in read])
         variants = [
-            Variant(seed, fold)
+            Variant(seed, fold, rows)
             for fold in _agreed("folds", folds, [[variant.fold for variant in nodes] for nodes in read])
+            for rows in sizes
             for seed in seeds
         ]
         if stage.once and len(variants) > 1:
@@ -253,6 +260,8 @@ class _Builder:
             config = config.model_copy(update={"seed": variant.seed})
         if entry.folds:
             config = config.model_copy(update={"fold": variant.fold})
+        if entry.train_sizes:
+            config = config.model_copy(update={"max_train_samples": None if variant.rows == "all" else variant.rows})
         inputs = {
             port: tuple(
                 found for source in _listed(given) for found in self._results(source, stage.ports[port], variant)
@@ -284,12 +293,12 @@ class _Builder:
         else:
             nodes = self.nodes[source]
             first = next(iter(nodes))
-            seed, fold = (None if mine is None else wanted for mine, wanted in zip(first, variant, strict=True))
-            yield nodes[Variant(seed, fold)]  # type: ignore[arg-type]
+            shared = [None if mine is None else wanted for mine, wanted in zip(first, variant, strict=True)]
+            yield nodes[Variant(*shared)]  # type: ignore[arg-type]
 
 
 def _agreed(what: str, own: Sequence[T] | None, inherited: Sequence[Sequence[T | None]]) -> list[T | None]:
-    """The seeds or folds to run for: `own`, or those of every input that has several; [None] where nobody has."""
+    """The seeds, folds or sizes to run for: `own`, or those of every input that has several; [None] where nobody has."""
     wanted = {tuple(dict.fromkeys(values)) for values in inherited if None not in values} | (
         {tuple(own)} if own else set()
     )

@@ -27,6 +27,8 @@ class Entry(Config):
     """Run this entry, and all that reads it, once for each of these seeds."""
     folds: Annotated[int, Field(ge=2)] | None = None
     """Cut this entry's task data into so many folds, and run all that reads it once for each of them."""
+    train_sizes: Annotated[list[Annotated[int, Field(ge=2)] | Literal["all"]], Field(min_length=1)] | None = None
+    """Train this entry, and run all that reads it, once on each of these numbers of training rows: a learning curve."""
     launch: Literal["in_process", "accelerate"] = "in_process"
     """How to start it: here, or by `accelerate launch` with `accelerate_config.yaml`."""
 
@@ -46,7 +48,7 @@ class PipelineFile(Config):
 
 
 # Keys of an entry that an override may set as if they were config: `STAGE.seeds=[1,2]`.
-_ENTRY_KEYS = ("preset", "inputs", "seeds", "folds", "launch")
+_ENTRY_KEYS = ("preset", "inputs", "seeds", "folds", "train_sizes", "launch")
 
 
 @dataclass(frozen=True, slots=True)

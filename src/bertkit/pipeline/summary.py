@@ -9,22 +9,27 @@ from typing import Any
 from bertkit import storage
 from bertkit.artifacts import Artifact, Metrics
 from bertkit.evaluation.repeats import summarise_values
-from bertkit.pipeline.graph import Node, Plan
+from bertkit.pipeline.graph import Node, Plan, Variant
 from bertkit.pipeline.runner import latest
 
 log = logging.getLogger(__name__)
 
 
 def write_summaries(plan: Plan, entries: Sequence[str]) -> None:
-    """Write and tell `latest/<pipeline>/<entry>.summary.json` for each of `entries` with several scored runs, all done."""
+    """Write and tell `latest/<pipeline>/<entry>.summary.json` for each of `entries` with several scored runs, all done.
+
+    Of an entry with several numbers of training rows, each has its own, `<entry>@<number>rows.summary.json`.
+    """
     for entry in dict.fromkeys(entries):
         nodes = plan.select(entry)
         scored = len(nodes) > 1 and issubclass(nodes[0].stage.output, Metrics)
         if scored and all(node.state == "done" for node in nodes):
-            summary = summarise(nodes)
-            path = latest(plan) / f"{entry}.summary.json"
-            storage.write_json(path, summary)
-            log.info("%-24s %s  %s", entry, told(summary), path)
+            for rows in dict.fromkeys(node.variant.rows for node in nodes):
+                name = entry + Variant(rows=rows).suffix
+                summary = summarise([node for node in nodes if node.variant.rows == rows])
+                path = latest(plan) / f"{name}.summary.json"
+                storage.write_json(path, summary)
+                log.info("%-24s %s  %s", name, told(summary), path)
 
 
 def summarise(nodes: Sequence[Node]) -> dict[str, Any]:
@@ -59,7 +64,7 @@ def told(summary: dict[str, Any]) -> str:
     """The primary metric of a summary in one line."""
     primary = summary["primary"]
     found = summary["metrics"][primary]
-    over = f"{summary['folds']} folds" if summary["folds"] else f"{len(summary['seeds'])} seeds"
+    over = f"{summary['folds']} folds" if summary["folds"] else _seeds_told(summary["seeds"])
     if summary["folds"] and len(summary["seeds"]) > 1:
         over += f" and {len(summary['seeds'])} seeds"
     if found["mean"] is None:
@@ -70,6 +75,10 @@ def told(summary: dict[str, Any]) -> str:
         line += f", sd {found['standard_deviation']:.4f}, 95 % interval {low:.4f} to {high:.4f}"
     pooled = (summary["pooled"] or {}).get(primary)
     return f"{line} over {over}" + ("" if pooled is None else f"; {pooled:.4f} pooled")
+
+
+def _seeds_told(seeds: Sequence[int]) -> str:
+    return "1 seed" if len(seeds) < 2 else f"{len(seeds)} seeds"
 
 
 def _pooled(nodes: Sequence[Node]) -> dict[str, float | None]:

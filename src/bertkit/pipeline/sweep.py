@@ -172,6 +172,11 @@ def _check(sweep: SweepFile, plan: Plan, data_dir: Path | None) -> None:
         raise ConfigError(
             f"a sweep varies an entry that makes a Model; {sweep.stage} is of stage {nodes[0].stage.name}"
         )
+    if nodes[0].variant.rows is not None:
+        remedy = "Take train_sizes out, and set max_train_samples if it should learn from a part."
+        raise ConfigError(
+            f"a sweep tries one number of training rows, and {sweep.stage} has train_sizes", remedy=remedy
+        )
     if "seed" in sweep.space:
         raise ConfigError("the space has seed", remedy="A seed is no setting; give the pipeline's entry several seeds.")
     for key, dimension in sweep.space.items():

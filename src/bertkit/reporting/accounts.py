@@ -1,6 +1,6 @@
 """What was read, kept and dropped, and how every result was made, from the artifacts' own counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertkit.artifacts import MANIFEST, Artifact, Checkpoint, Corpus, Metrics, Model, PretrainData, TaskData, Tokenizer
@@ -68,8 +68,7 @@ def made(artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
     """How each of `artifacts` was made: stage, fingerprint, seconds, settings, versions. Repeats are left out."""
     rows = {}
     for one in artifacts:
-        known = (one.path / MANIFEST).is_file()
-        manifest = one.manifest if known else {}
+        manifest = _manifest(one)
         rows[one.fingerprint] = {
             "stage": manifest.get("stage"),
             "artifact": type(one).__name__,
@@ -112,6 +111,17 @@ def _subject(one: Artifact) -> str:
     return ""
 
 
+def _of_rows(source: Model, described: Mapping[str, Any]) -> str:
+    """What tells the runs of a learning curve apart."""
+    sampled = _manifest(source).get("identity", {}).get("config", {}).get("max_train_samples")
+    return "" if sampled is None else f", {described['examples']:,} training rows"
+
+
+def _manifest(one: Artifact) -> dict[str, Any]:
+    """How it was made; nothing of a folder that no stage made."""
+    return one.manifest if (one.path / MANIFEST).is_file() else {}
+
+
 def fine_tuning(source: Model) -> dict[str, Any]:
     """How long a fine-tuning run went on, which step it kept, and its curves."""
     described = source.read_json("predictor.json")
@@ -132,6 +142,7 @@ def fine_tuning(source: Model) -> dict[str, Any]:
     return {
         "fingerprint": source.fingerprint,
         **{key: described.get(key) for key in keys},
+        "name": f"{described.get('name')}{_of_rows(source, described)}",
         "train_truncated": described.get("encoded", {}).get("train", {}).get("truncated"),
         "curves": training_curves.series(rows, described.get("metric_for_best_model")),
     }

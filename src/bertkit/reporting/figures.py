@@ -15,6 +15,7 @@ HEIGHT = 230
 # Lines are drawn in a coordinate system of this width, which the browser stretches.
 PATH_WIDTH = 1000
 _LABEL_DISTANCE = 16
+_MOST_FACTOR_TICKS = 7
 # With more measurements than this, a dot on each of them would hide the line.
 _MOST_DOTS = 40
 _NARROWEST = 0.1
@@ -81,6 +82,18 @@ def round_ticks(low: float, high: float, *, about: int = 5) -> list[float]:
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     decimals = max(-math.floor(math.log10(step)), 0)
     return [round(i * step, decimals) for i in range(first, last + 1)]
+
+
+def factor_ticks(low: float, high: float) -> list[float]:
+    """1, 2 or 5 times powers of ten around `low` to `high`, both above 0; where that is many, powers of ten alone."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1, 2, 5), (1,)):
+        ladder = [factor * 10.0**power for power in (*powers, powers[-1] + 1) for factor in factors]
+        first = max(i for i, level in enumerate(ladder) if level <= low)
+        last = next(i for i, level in enumerate(ladder) if level >= high and i > first)
+        if last - first < _MOST_FACTOR_TICKS:
+            break
+    return ladder[first : last + 1]
 
 
 def line_chart(chart: Mapping[str, Any], *, last_step: int | None = None) -> LineChart:

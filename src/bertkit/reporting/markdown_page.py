@@ -8,6 +8,7 @@ from bertkit.reporting import (
     attention_picture,
     data_tables,
     detail_views,
+    learning_curve,
     marked_text,
     mistakes,
     numbers,
@@ -61,6 +62,7 @@ def _head(report: Report) -> Iterable[str]:
 def _scores(task: Report) -> Iterable[str]:
     yield from _table(score_tables.scores(task))
     yield from _table(score_tables.comparisons(task))
+    yield from _table(learning_curve.table(task))
     yield from _table(score_tables.all_metrics(task))
 
 

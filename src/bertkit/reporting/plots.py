@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bertkit.reporting import numbers
-from bertkit.reporting.figures import HEIGHT, PATH_WIDTH, Tick, level_text, round_ticks
+from bertkit.reporting.figures import HEIGHT, PATH_WIDTH, Tick, factor_ticks, level_text, round_ticks
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_WIDTH = 40
@@ -30,18 +30,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What an axis shows; without `low` and `high` it spans the values. `log` is to base ten."""
+    """What an axis shows; without `low` and `high` it spans the values. With `log` equal distances are equal factors."""
 
     title: str
     low: float | None = None
     high: float | None = None
+    log: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
     """What to draw, and of which model. `diagonal` is the line on which both axes are equal.
 
-    `sizes` are the areas of the dots, where they differ, as shares of the largest.
+    `sizes` are the areas of the dots, where they differ, as shares of the largest. `marked` lines show where their points
+    lie, as those of a single point always do.
     """
 
     title: str
@@ -53,6 +55,7 @@ class Plot:
     sizes: list[float] = field(default_factory=list)
     diagonal: bool = False
     notes: list[str] = field(default_factory=list)
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Drawn:
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     paths: list[str]
-    single: list[tuple[int, float, float]]
+    marks: list[tuple[int, float, float]]
     dots: list[tuple[float, float, float]]
     diagonal: str
     description: str
@@ -75,7 +78,8 @@ def draw(plot: Plot) -> Drawn:
     y_levels = _levels(plot.y, [y for _, y in points], about=5)
 
     def x_place(x: float, width: float) -> float:
-        return round(width * (x - x_levels[0]) / (x_levels[-1] - x_levels[0]), 1)
+        low, high, at = (math.log(value) if plot.x.log else value for value in (x_levels[0], x_levels[-1], x))
+        return round(width * (at - low) / (high - low), 1)
 
     def y_place(y: float) -> float:
         return round(HEIGHT * (y_levels[-1] - y) / (y_levels[-1] - y_levels[0]), 1)
@@ -93,10 +97,10 @@ def draw(plot: Plot) -> Drawn:
         x_ticks=[Tick(x_place(level, 100), level_text(level, x_levels)) for level in x_levels],
         y_ticks=[Tick(y_place(level), level_text(level, y_levels)) for level in y_levels],
         paths=[path(line.points) for line in plot.lines],
-        single=[
+        marks=[
             (number, x_place(x, 100), y_place(y))
             for number, line in enumerate(plot.lines)
-            if len(line.points) == 1
+            if plot.marked or len(line.points) == 1
             for x, y in line.points
             if y is not None
         ],
@@ -134,4 +138,4 @@ def _levels(axis: Axis, values: Sequence[float], *, about: int) -> list[float]:
     known = [value for value in values if math.isfinite(value)]
     low = min(known, default=0.0) if axis.low is None else axis.low
     high = max(known, default=1.0) if axis.high is None else axis.high
-    return round_ticks(low, high, about=about)
+    return factor_ticks(low, high) if axis.log else round_ticks(low, high, about=about)

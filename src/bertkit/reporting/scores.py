@@ -1,6 +1,7 @@
 """Scored runs to one line a model: runs that differ in their seed alone belong together."""
 
 import json
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from bertkit.reporting import entity_types
 
 # Of a run's settings, those that name it or that runs of one model may differ in.
 _NOT_SETTINGS = ("seed", "name")
+# The setting that runs of one learning curve differ in.
+_SAMPLED = "max_train_samples"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Run:
     predictions: list[dict[str, Any]]
     settings: dict[str, Any] | None = None
     inputs: dict[str, Any] = field(default_factory=dict)
+    train_rows: int | None = None
 
     @property
     def seed(self) -> int | None:
@@ -37,10 +41,11 @@ class Run:
 
 @dataclass(frozen=True)
 class System:
-    """The runs of one model on one split, by seed."""
+    """The runs of one model on one split, by seed; `smaller` are those on fewer training rows, the fewest first."""
 
     name: str
     runs: list[Run]
+    smaller: "list[System]" = field(default_factory=list)
 
     def mean(self, metric: str) -> float | None:
         """The mean over seeds; None where a run has no value."""
@@ -74,6 +79,7 @@ def read_run(metrics: Metrics, models: Mapping[str, Model]) -> Run:
         predictions=metrics.predictions(),
         settings={k: v for k, v in identity.get("config", {}).items() if k not in _NOT_SETTINGS} if model else None,
         inputs=dict(identity.get("inputs", {})),
+        train_rows=model.read_json("predictor.json").get("examples") if model else None,
     )
 
 
@@ -140,6 +146,7 @@ def _merged(folds: Sequence[Run]) -> Run:
         [row for run in folds for row in run.predictions],
         first.settings,
         {name: value for name, value in first.inputs.items() if name != "data"},
+        first.train_rows,
     )
 
 
@@ -163,14 +170,25 @@ def _scoreboard(runs: list[Run]) -> Scoreboard:
 def _systems(runs: list[Run]) -> list[System]:
     by_name: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        by_name[run.scores["model"]][json.dumps(run.settings, sort_keys=True)].append(run)
+        settings = {key: value for key, value in (run.settings or {}).items() if key != _SAMPLED}
+        by_name[run.scores["model"]][json.dumps(settings, sort_keys=True)].append(run)
     systems = []
     for name, groups in by_name.items():
         for group in groups.values():
             others = [other[0] for other in groups.values() if other is not group]
             suffix = f" ({_told_apart(group[0], others)})" if others else ""
-            systems.append(System(name + suffix, _by_seed(name, group)))
+            systems.append(_by_size(name, suffix, group))
     return systems
+
+
+def _by_size(name: str, suffix: str, runs: list[Run]) -> System:
+    """The runs on the most training rows as the system, and those on fewer beside it."""
+    sizes: dict[Any, list[Run]] = defaultdict(list)
+    for run in runs:
+        sizes[(run.settings or {}).get(_SAMPLED)].append(run)
+    ordered = sorted(sizes.items(), key=lambda size: math.inf if size[0] is None else size[0])
+    *smaller, largest = [System(name + suffix, _by_seed(name, group)) for _, group in ordered]
+    return System(largest.name, largest.runs, smaller)
 
 
 def _by_seed(name: str, runs: list[Run]) -> list[Run]:
@@ -219,6 +237,7 @@ def describe(system: System, board: Scoreboard) -> dict[str, Any]:
         "metrics": {name: over_seeds(name, runs) for name in names},
         "interval": interval,
         "interval_missing": why_none,
+        "learning_curve": [_point(one, board) for one in (*system.smaller, system)] if system.smaller else [],
         "parameters": runs[0].get("parameters"),
         "train_seconds": _mean([run.get("train_seconds") for run in runs]),
         "predict_seconds": _mean([run.get("predict_seconds") for run in runs]),
@@ -229,8 +248,26 @@ def describe(system: System, board: Scoreboard) -> dict[str, Any]:
             {"seed": run.seed, "fingerprint": run.fingerprint, board.primary: run.scores["metrics"].get(board.primary)}
             for run in system.runs
         ],
-        "notes": list(dict.fromkeys(note for run in runs for note in run.get("notes", []))),
+        "notes": [*dict.fromkeys(note for run in runs for note in run.get("notes", [])), *_sampled_note(system)],
     }
+
+
+def _point(system: System, board: Scoreboard) -> dict[str, Any]:
+    """The primary metric of the runs on one number of training rows."""
+    found = over_seeds(board.primary, [run.scores for run in system.runs])
+    return {
+        "rows": system.runs[0].train_rows,
+        "mean": found["mean"],
+        "sd": found["sd"],
+        "interval": _interval(system, board)[0],
+        "seeds": len(system.runs),
+    }
+
+
+def _sampled_note(system: System) -> list[str]:
+    first = system.runs[0]
+    sampled = (first.settings or {}).get(_SAMPLED) is not None
+    return [f"Trained on a sample of {first.train_rows:,} training rows (max_train_samples)."] if sampled else []
 
 
 def over_seeds(metric: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

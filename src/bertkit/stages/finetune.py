@@ -42,6 +42,7 @@ def finetune(
     out: Path,
 ) -> Model:
     """Fine-tune a BERT on a task, or train a baseline; the weights that were best on the validation split are kept."""
+    from bertkit.data.task_splits import sample
     from bertkit.kinds import kind_of
     from bertkit.models import bert
     from bertkit.training.best import BestWeights
@@ -51,6 +52,9 @@ def finetune(
     task = _check_task(data)
     kind = kind_of(task, config.settings(task["kind"]), where=str(data.path))
     rows = {split: data.rows(split) for split in ("train", "validation")}
+    if config.max_train_samples is not None:
+        chosen_rows = sample(["\0".join(kind.texts(row)) for row in rows["train"]], config.max_train_samples)
+        rows["train"] = [rows["train"][i] for i in chosen_rows]
     if start is not None:
         begin = bert_start(config, start, kind)
     elif tokenizer is not None:
@@ -132,7 +136,7 @@ def finetune(
             "seed": config.seed,
             "data": data.fingerprint,
             "origin": data.origin,
-            "examples": task["counts"]["train"],
+            "examples": len(rows["train"]),
             "parameters": bert.count_parameters(session.model),
             "train_seconds": round(session.journal.train_seconds, 3),
             **facts,

@@ -189,6 +189,10 @@ class FinetuneConfig(TrainingConfig):
     max_seq_length: Annotated[int, Field(ge=5)] = 128
     """Tokens read at once, special tokens counted in. Of a text to classify the rest is lost, and counted, of a pair
     that of the longer text first; sentences to tag and contexts of questions are read in windows."""
+    max_train_samples: Annotated[int, Field(ge=2)] | None = None
+    """Train on at most so many rows of the training split, chosen by a hash of their texts: a larger number holds the rows
+    of a smaller one, and the other splits stay whole. A pipeline's `train_sizes` runs several for a learning curve; few rows
+    make few steps an epoch, so `max_steps` and `eval_steps` compare them more fairly than `num_train_epochs`."""
     num_train_epochs: Above0 = 3.0
     """Passes over the training split."""
     learning_rate: Above0 = 5e-5
@@ -232,6 +236,11 @@ class FinetuneConfig(TrainingConfig):
                 what = ", ".join(name if block is None else f"{block}.{name}" for name in unread)
                 raise ValueError(f"{what}: of a BERT's pretrained layers; {self.model.backbone} has none")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """With all rows, the identity is the one it was before there were samples."""
+        own = super().identity()
+        return {name: value for name, value in own.items() if name != "max_train_samples" or value is not None}
 
     @property
     def display_name(self) -> str:
