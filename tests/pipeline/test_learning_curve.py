@@ -53,9 +53,7 @@ def test_a_curve_shows_every_size_and_scores_the_largest(pipeline: Path, tmp_pat
     (scored,) = {node.fingerprint for node in plan.select("scores@2@allrows")}
     assert [one["fingerprint"] for one in system["runs"]][1] == scored
     assert [(point["rows"], point["seeds"]) for point in system["learning_curve"]] == [(12, 2), (30, 2), (81, 2)]
-    summaries = [
-        json.loads((latest(plan) / f"scores@{size}rows.summary.json").read_text()) for size in (12, 30, "all")
-    ]
+    summaries = [json.loads((latest(plan) / f"scores@{size}rows.summary.json").read_text()) for size in (12, 30, "all")]
     means = [summary["metrics"]["accuracy"]["mean"] for summary in summaries]
     assert [point["mean"] for point in system["learning_curve"]] == pytest.approx(means)
     assert system["notes"] == [note for note in system["notes"] if "sample" not in note]

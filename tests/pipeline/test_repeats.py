@@ -114,7 +114,10 @@ def test_folds_of_several_seeds_are_averaged_over_seeds_first(folded: Path, tmp_
     run(plan, plan.nodes)
     nodes = plan.select("scores")
     summary = summarise(nodes)
-    value = {node.variant: Metrics(node.out).read_json("metrics.json")["metrics"]["accuracy"] for node in nodes}
+    value = {
+        (node.variant.seed, node.variant.fold): Metrics(node.out).read_json("metrics.json")["metrics"]["accuracy"]
+        for node in nodes
+    }
     assert summary["metrics"]["accuracy"]["values"] == pytest.approx(
         [statistics.fmean(value[seed, fold] for seed in (1, 2)) for fold in ("1/2", "2/2")]
     )
