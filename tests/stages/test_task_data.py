@@ -158,7 +158,7 @@ def test_other_formats_give_the_same_task(format, files, tmp_path):
     [
         (["source.dataset=sst3"], "did you mean 'sst2'"),
         (["source.format=csv"], "source.train: is required"),
-        (["source.format=xlsx"], "must have dataset: NAME, or format: csv, tsv, jsonl, parquet, conll"),
+        (["source.format=xlsx"], "must have dataset: NAME, or format: csv, tsv, jsonl, parquet, fasttext, conll"),
         (
             ["source.format=csv", "source.train=a.csv", "source.hedaer=false"],
             "source.hedaer: no such key, did you mean",

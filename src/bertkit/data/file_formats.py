@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bertkit import storage
+from bertkit.data.tables import fasttext
 from bertkit.data.tables.json_lines import ONE_A_LINE, first_object, is_list
 from bertkit.data.tables.lines import Encoding, Lines, without_line_end
 from bertkit.errors import DataError
@@ -17,6 +18,7 @@ FORMATS = (
     "tsv",
     "jsonl",
     "parquet",
+    "fasttext",
     "conll",
     "tagged_jsonl",
     "tagged_parquet",
@@ -38,6 +40,7 @@ _ENDINGS = {
 _TABLES = {".csv", ".tsv", ".json", ".jsonl"}
 _TAG = re.compile(r"O|[BIESMLU]-\S+")
 _LOOKED_AT = 200
+_ZIP = b"PK\x03\x04"
 _KINDS = dict.fromkeys(("conll", "tagged_jsonl", "tagged_parquet"), "tagging")
 _KINDS |= dict.fromkeys(("squad", "span_jsonl", "span_parquet"), "spans")
 
@@ -108,8 +111,11 @@ def detect_format(path: Path) -> str:
     if found := _ENDINGS.get(path.suffix.lower()):
         return found
     with storage.reporting_os_errors(path, "read"), path.open("rb") as file:
-        is_parquet = file.read(4) == b"PAR1" or path.suffix.lower() == ".parquet"
-    if is_parquet:
+        begin = file.read(4)
+    if begin == _ZIP:
+        remedy = "Unpack it; a spreadsheet is saved as CSV, encoded as UTF-8."
+        raise DataError("is a zip archive or a spreadsheet", where=str(path), remedy=remedy)
+    if begin == b"PAR1" or path.suffix.lower() == ".parquet":
         return _of_columns(_parquet_columns(path), "parquet")
     lines = [without_line_end(line) for line in islice(Lines(path), _LOOKED_AT)]
     filled = [line for line in lines if line.strip()]
@@ -117,6 +123,8 @@ def detect_format(path: Path) -> str:
         raise DataError("is empty", where=str(path))
     if filled[0].lstrip().startswith(("{", "[")):
         return _json_format(path, filled[0])
+    if filled[0].startswith(fasttext.PREFIX):
+        return "fasttext"
     tokens = [line.split() for line in filled if not line.startswith("#")]
     if len(filled) < len(lines) and all(_TAG.fullmatch(cells[-1]) for cells in tokens if len(cells) > 1):
         return "conll"
@@ -138,6 +146,9 @@ def _json_format(path: Path, line: str) -> str:
     first = first_object(path)
     if first is None or isinstance(first.get("data"), list):
         return "squad"
+    if isinstance(first.get("data"), dict) and isinstance(first.get("annotations"), list):
+        remedy = "Export it as JSON-MIN, which has the text and its labels side by side."
+        raise DataError("is Label Studio's full export", where=str(path), remedy=remedy)
     return "tagged_jsonl" if guess_entities(first) else _of_columns(list(first), "jsonl")
 
 

@@ -9,6 +9,7 @@ from bertkit.data import task_splits as cutting
 from bertkit.data.published import KnownSet, PublishedFile
 from bertkit.data.split_data import SplitData, described
 from bertkit.data.tables.delimited import read_delimited
+from bertkit.data.tables.fasttext import has_several, read_fasttext
 from bertkit.data.tables.json_lines import read_json_lines
 from bertkit.data.tables.lines import Encoding
 from bertkit.data.tables.parquet import label_names as parquet_label_names
@@ -18,7 +19,7 @@ from bertkit.data.task_catalogue import known_set, local_files, partial_copy
 from bertkit.data.task_examples import Example, Tally, count_unlabelled, read_examples
 from bertkit.data.task_labels import DEFAULT, FLAG, UNLABELLED, LabelRule, ProblemType
 
-TableFormat = Literal["csv", "tsv", "jsonl", "parquet"]
+TableFormat = Literal["csv", "tsv", "jsonl", "parquet", "fasttext"]
 
 PRIMARY: dict[ProblemType, str] = {
     "single_label_classification": "accuracy",
@@ -91,9 +92,16 @@ def read_table(
     delimiter: str | None = None,
     quoting: bool | None = None,
     encoding: Encoding = "utf-8",
+    several: bool = False,
 ) -> Iterator[Row | BadRow]:
-    """The rows of a user's file; by default commas and quotes in CSV, tabs and no quotes in TSV."""
+    """The rows of a user's file; by default commas and quotes in CSV, tabs and no quotes in TSV.
+
+    Args:
+        several: whether a text of a fastText file may have more than one label.
+    """
     match format:
+        case "fasttext":
+            return read_fasttext(path, several=several, encoding=encoding)
         case "jsonl":
             return read_json_lines(path, columns=columns)
         case "parquet":
@@ -135,6 +143,10 @@ def read_files(
     data = LabelledData(files["train"].stem, {}, {}, {"format": format, "files": {}}, "")
     if format == "parquet" and label_names is None and "labels" not in columns:
         label_names = parquet_label_names(files["train"], columns["label"])
+    if format == "fasttext":
+        several = has_several(files["train"])
+        problem_type = problem_type or ("multi_label_classification" if several else "single_label_classification")
+        reading = {**reading, "several": problem_type == "multi_label_classification"}
     roles, data.rule = label_rule(columns, label_names, problem_type, label_separator, unlabelled)
     for split, path in files.items():
         rows = read_table(path, format=format, columns=roles, **reading)

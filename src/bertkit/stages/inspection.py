@@ -4,7 +4,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertkit.artifacts import PretrainData, Tokenizer
+from bertkit.artifacts import MANIFEST, UNFINISHED, PretrainData, Tokenizer
 from bertkit.errors import IntegrityError, StageError
 from bertkit.stages.pretrain import PretrainConfig, count_steps, read_data
 
@@ -25,6 +25,11 @@ def open_pretrain_data(path: Path, tokenizer: Path | None) -> tuple[PretrainData
     """
     if path.is_file():
         raise StageError("is a file; inspect reads the folders that pretrain_data wrote", where=str(path))
+    if path.is_dir() and not any((path / name).exists() for name in (MANIFEST, UNFINISHED)):
+        remedy = (
+            "Name one file of labelled data; texts in a file each are first written as one table of text and label."
+        )
+        raise StageError("is a folder that no stage of bertkit wrote", where=str(path), remedy=remedy)
     data = PretrainData.open(path)
     named = Path(data.manifest["inputs"]["tokenizer"])
     if tokenizer is None and not named.is_dir():

@@ -9,7 +9,8 @@ from bertkit.artifacts import TaskData
 from bertkit.config import Config, Layer, build, runtime
 from bertkit.errors import DataError
 from bertkit.stage import stage
-from bertkit.stages.task_sources import HubSource, KnownSource, QuestionFiles, Source, TaggedFiles, mistake
+from bertkit.stages.task_files import QuestionFiles, TaggedFiles, mistake
+from bertkit.stages.task_sources import HubSource, KnownSource, Source
 
 
 class TaskDataConfig(Config):

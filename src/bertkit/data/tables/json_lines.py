@@ -22,7 +22,7 @@ _BETWEEN = re.compile(r"[\s,]*")
 def read_json_lines(path: Path, *, columns: Columns, optional: Sequence[str] = ()) -> Iterator[Row | BadRow]:
     """The rows of a file; columns go by name, and `optional` fields are read where a record has them.
 
-    The objects of a list are numbered from 1, and `where` names the line they begin in; a list is read as a whole.
+    The objects of a list are numbered from 1, and `where` names the line they begin in too; a list is read as a whole.
 
     Raises:
         DataError: a list breaks off, or something follows it.
@@ -70,7 +70,7 @@ def _records(lines: Lines) -> Iterator[tuple[str, dict[str, Any] | BadRow]]:
     while True:
         begin = _BETWEEN.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing too
         line += text.count("\n", place, begin)
-        where = lines.where(line)
+        where = f"{lines.where(line)}, object {number + 1}"
         if text[begin : begin + 1] == "]":
             break
         number += 1
@@ -87,7 +87,7 @@ def _records(lines: Lines) -> Iterator[tuple[str, dict[str, Any] | BadRow]]:
         else:
             yield where, BadRow(number, NOT_JSON, _no_object(record, where))
     if text[begin + 1 :].strip():
-        raise DataError("something follows the list", where=where, remedy=ONE_A_LINE)
+        raise DataError("something follows the list", where=lines.where(line), remedy=ONE_A_LINE)
 
 
 def _record(text: str, lines: Lines) -> dict[str, Any] | BadRow:

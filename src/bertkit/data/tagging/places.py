@@ -2,7 +2,7 @@
 
 Two forms of a row's `label`:
   a list, `[[start, end, "TYPE"], ...]` or `[{"start": 0, "end": 5, "label": "TYPE"}, ...]`, the end excluded, as spaCy,
-  Prodigy and doccano have it; tokens are words;
+  Prodigy, doccano and Label Studio (`"labels": ["TYPE"]`) have it; tokens are words;
   an object, `{"TYPE": {"MENTION": [[start, end], ...]}}`, the end included, as CLUENER has it; tokens are characters.
 """
 
@@ -24,7 +24,8 @@ Placed = tuple[list[str], list[str], str, list[int], list[int]]
 """Tokens, their tags, the text, and where each token begins and ends in it."""
 
 # What tools call the parts of an entity.
-_STARTS, _ENDS, _TYPES = ("start", "start_offset"), ("end", "end_offset"), ("label", "type", "entity_type", "entity")
+_STARTS, _ENDS = ("start", "start_offset"), ("end", "end_offset")
+_TYPES = ("label", "type", "entity_type", "entity", "labels")
 
 
 def from_places(row: Row, *, repair: bool, tally: Tally) -> Placed:
@@ -61,6 +62,8 @@ def _entity(given: Any, text: str) -> Entity:
             start, end, kind = (next((given[name] for name in known if name in given), None) for known in names)
         case _:
             start = end = kind = None
+    if isinstance(kind, list) and len(kind) == 1:
+        kind = kind[0]
     if type(start) is not int or type(end) is not int or not isinstance(kind, str) or not kind:
         what = f"an entity is {str(given)[:60]}"
         raise UnusableError(BAD_SPAN, what, 'Write [start, end, "TYPE"], or {"start": , "end": , "label": }.')
