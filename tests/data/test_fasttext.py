@@ -26,7 +26,9 @@ def read(path: Path):
 
 
 def test_one_label_a_text(tmp_path):
-    path = write(tmp_path, "__label__good 很好 , really", "__label__bad no __label__good here", "", "__label__good  x ")
+    path = write(
+        tmp_path, "__label__good 很好 , really", "__label__bad no __label__good here", "", "__label__good\t x "
+    )
     data = read(path)
     assert [(e.text, e.label) for e in data.splits["train"]] == [
         ("很好 , really", "good"),

@@ -5,6 +5,19 @@ from pathlib import Path
 
 import pytest
 
+TOPIC = """\
+stages:
+  data:
+    stage: task_data
+    config: {{source: {{format: jsonl, train: "{folder}/train.jsonl", test: "{folder}/test.jsonl"}}, name: topic}}
+  model:
+    stage: finetune
+    inputs: {{data: data, start: "{start}"}}
+    config: {{max_seq_length: 32, train_batch_size: 16, num_train_epochs: 2, learning_rate: 3e-3, num_threads: 1}}
+  scores: {{stage: evaluate, inputs: {{model: model, data: data}}, config: {{bootstrap_samples: 100}}}}
+  report: {{stage: report, inputs: {{metrics: [scores], models: [model]}}}}
+"""
+
 
 @pytest.fixture(scope="session")
 def tiny_start(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -24,3 +37,11 @@ def tiny_start(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = BertConfig(vocab_size=vocabulary, max_position_embeddings=48, initializer_range=0.5, **sizes)
     bert.save(BertForPreTraining(config), folder)
     return folder
+
+
+@pytest.fixture
+def topic_pipeline(made_up: Path, tiny_start: Path, tmp_path: Path) -> Path:
+    """A file that fine-tunes `tiny_start` on the topics of the made-up articles, scores it and reports."""
+    path = tmp_path / "topic.yaml"
+    path.write_text(TOPIC.format(folder=made_up, start=tiny_start))
+    return path

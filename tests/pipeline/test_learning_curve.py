@@ -12,30 +12,11 @@ from bertkit.pipeline.runner import latest, run
 from bertkit.pipeline.summary import write_summaries
 from bertkit.reporting import learning_curve, markdown_page, page, plots
 
-CURVE = """\
-stages:
-  data:
-    stage: task_data
-    config: {{source: {{format: jsonl, train: "{folder}/train.jsonl", test: "{folder}/test.jsonl"}}, name: topic}}
-  model:
-    stage: finetune
-    inputs: {{data: data, start: "{start}"}}
-    config: {{max_seq_length: 32, train_batch_size: 16, max_steps: 6, learning_rate: 3e-3, num_threads: 1}}
-    seeds: [1, 2]
-  scores: {{stage: evaluate, inputs: {{model: model, data: data}}, config: {{bootstrap_samples: 100}}}}
-  report: {{stage: report, inputs: {{metrics: [scores], models: [model]}}}}
-"""
+SHORT = ["model.seeds=[1, 2]", "model.max_steps=6"]
 
 
-@pytest.fixture
-def pipeline(made_up: Path, tiny_start: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "curve.yaml"
-    path.write_text(CURVE.format(folder=made_up, start=tiny_start))
-    return path
-
-
-def test_a_curve_shows_every_size_and_scores_the_largest(pipeline: Path, tmp_path: Path) -> None:
-    plan = make_plan(pipeline, ["model.train_sizes=[30, 12, all]"], root=tmp_path)
+def test_a_curve_shows_every_size_and_scores_the_largest(topic_pipeline: Path, tmp_path: Path) -> None:
+    plan = make_plan(topic_pipeline, [*SHORT, "model.train_sizes=[30, 12, all]"], root=tmp_path)
     run(plan, plan.nodes)
     write_summaries(plan, [node.entry for node in plan.nodes])
 
@@ -44,7 +25,7 @@ def test_a_curve_shows_every_size_and_scores_the_largest(pipeline: Path, tmp_pat
         **{f"model@{seed}@{size}rows": size for seed in (1, 2) for size in (12, 30)},
         **{f"model@{seed}@allrows": 81 for seed in (1, 2)},
     }
-    whole = make_plan(pipeline, [], root=tmp_path)
+    whole = make_plan(topic_pipeline, SHORT, root=tmp_path)
     assert [node.state for node in whole.select("scores")] == ["done", "done"]  # all rows are the entry without sizes
 
     report = json.loads((latest(plan) / "report" / "report.json").read_text())
@@ -58,6 +39,9 @@ def test_a_curve_shows_every_size_and_scores_the_largest(pipeline: Path, tmp_pat
     assert [point["mean"] for point in system["learning_curve"]] == pytest.approx(means)
     assert system["notes"] == [note for note in system["notes"] if "sample" not in note]
 
+    older = {"rows": None, "seeds": 1, "mean": 0.5, "sd": None, "interval": None}  # did not say its number of rows
+    system["learning_curve"].append(older)
+    assert "| BERT, pretrained | – | 50.0 |" in markdown_page.render(report)
     drawn = learning_curve.plot(task)
     assert drawn is not None
     assert len(plots.draw(drawn).marks) == 3
@@ -66,8 +50,10 @@ def test_a_curve_shows_every_size_and_scores_the_largest(pipeline: Path, tmp_pat
     assert "topic: BERT, pretrained, 12 training rows" in page.render(report)
 
 
-def test_without_sizes_there_is_no_curve_and_a_sample_is_told(pipeline: Path, tmp_path: Path) -> None:
-    plan = make_plan(pipeline, ["model.max_train_samples=40", "model.seeds=[3]", "model.max_steps=2"], root=tmp_path)
+def test_without_sizes_there_is_no_curve_and_a_sample_is_told(topic_pipeline: Path, tmp_path: Path) -> None:
+    plan = make_plan(
+        topic_pipeline, ["model.max_train_samples=40", "model.seeds=[3]", "model.max_steps=2"], root=tmp_path
+    )
     run(plan, plan.nodes)
     (task,) = json.loads((latest(plan) / "report" / "report.json").read_text())["tasks"]
     assert task["systems"][0]["learning_curve"] == []
@@ -84,6 +70,6 @@ def test_without_sizes_there_is_no_curve_and_a_sample_is_told(pipeline: Path, tm
         ("model.train_sizes=[most]", "train_sizes"),
     ],
 )
-def test_sizes_that_do_not_fit_are_mistakes(pipeline: Path, tmp_path: Path, override: str, message: str) -> None:
+def test_sizes_that_do_not_fit_are_mistakes(topic_pipeline: Path, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        make_plan(pipeline, [override], root=tmp_path)
+        make_plan(topic_pipeline, [override], root=tmp_path)

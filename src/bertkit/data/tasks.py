@@ -101,7 +101,7 @@ def read_table(
     """
     match format:
         case "fasttext":
-            return read_fasttext(path, several=several, encoding=encoding)
+            return read_fasttext(path, several=several)
         case "jsonl":
             return read_json_lines(path, columns=columns)
         case "parquet":

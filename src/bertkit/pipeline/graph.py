@@ -136,6 +136,7 @@ class _Builder:
                 *mistakes,
                 f"{self._where(name, 'folds')}: {name}: folds are cut by task_data, not {entry.stage}",
             ]
+        # Of finetune alone: task_data has max_train_samples too, but another data for each size would be another test split.
         if entry.train_sizes is not None and entry.stage != "finetune":
             where = self._where(name, "train_sizes")
             mistakes = [*mistakes, f"{where}: {name}: train_sizes are of finetune, not {entry.stage}"]

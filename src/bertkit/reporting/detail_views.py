@@ -56,7 +56,7 @@ def _slice(task: Report, found: Report, part: Report) -> Table:
         for one in part["rows"]
     ]
     columns = [Column(part["by"], False), Column(f"{numbers.item(task['kind'])}s")]
-    columns += [Column(_heading(key)) for key in part["metrics"]]
+    columns += [Column(numbers.heading(key)) for key in part["metrics"]]
     return Table(f"{found['model']} by {part['by'].partition(',')[0]}{_seeds(found)}", columns, rows)
 
 
@@ -70,7 +70,7 @@ def _errors(task: Report, found: Report) -> Table:
 def _per_label(task: Report, found: Report) -> Table:
     sets = found["of"] == LABEL_SETS
     areas = {one["label"]: one["average_precision"] for one in found["curves"]}
-    columns = [Column("label", False), *(Column(_heading(key)) for key in _RATES), Column("gold")]
+    columns = [Column("label", False), *(Column(numbers.heading(key)) for key in _RATES), Column("gold")]
     columns += [Column("average precision")] if areas else []
     columns += [Column("lowest score taken")] if sets else []
     rows = []
@@ -161,10 +161,6 @@ def _threshold(task: Report, found: Report) -> Iterator[Plot]:
 
 def _points(one: Report) -> list[tuple[float, float | None]]:
     return [(x, y) for x, y in one["points"]]
-
-
-def _heading(metric: str) -> str:
-    return numbers.title(metric) + (",\u00a0%" if numbers.unit(metric) else "")
 
 
 def _of_seeds(found: Report) -> str:

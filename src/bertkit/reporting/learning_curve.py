@@ -1,6 +1,6 @@
 """The learning curve of a task: its score by the number of training rows, where a pipeline gave `train_sizes`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertkit.reporting import numbers
@@ -14,15 +14,8 @@ def plot(task: Report) -> Plot | None:
     """One line a model; None where none was trained on several numbers of rows."""
     if not (systems := _with_curve(task)):
         return None
-    factor = 100 if numbers.unit(task["primary"]) else 1
-    lines = [
-        Line(
-            one["model"],
-            [(p["rows"], None if p["mean"] is None else factor * p["mean"]) for p in one["learning_curve"]],
-        )
-        for one in systems
-    ]
-    x, y = Axis("training rows", log=True), Axis(_heading(task["primary"]))
+    lines = [Line(one["model"], _places(one["learning_curve"], task["primary"])) for one in systems]
+    x, y = Axis("training rows", log=True), Axis(numbers.heading(task["primary"]))
     return Plot("Score by training rows", task["name"], x, y, lines, marked=True)
 
 
@@ -31,22 +24,22 @@ def table(task: Report) -> Table | None:
     if not (systems := _with_curve(task)):
         return None
     primary = task["primary"]
-    columns = [Column("model", False), Column("training rows"), Column(_heading(primary))]
+    columns = [Column("model", False), Column("training rows"), Column(numbers.heading(primary))]
     columns += [Column("95\u00a0% interval"), Column("seeds")]
     rows = [Row(_cells(one["model"], primary, point)) for one in systems for point in one["learning_curve"]]
     return Table(f"{task['name']}: score by training rows", columns, rows)
 
 
 def _cells(model: str, primary: str, point: Report) -> list[str]:
-    score = numbers.score(primary, point["mean"])
-    if point["sd"] is not None:
-        score += f" ± {numbers.score(primary, point['sd'])}"
-    interval = numbers.score_range(primary, point["interval"])
+    score, interval = numbers.mean_and_sd(primary, point), numbers.score_range(primary, point["interval"])
     return [model, numbers.count(point["rows"]), score, interval, str(point["seeds"])]
 
 
-def _heading(metric: str) -> str:
-    return numbers.title(metric) + (",\u00a0%" if numbers.unit(metric) else "")
+def _places(points: Sequence[Report], metric: str) -> list[tuple[float, float | None]]:
+    """Where the points stand; models trained before they told their number of rows have no place on the axis."""
+    factor = 100 if numbers.unit(metric) else 1
+    known = [point for point in points if point["rows"] is not None]
+    return [(point["rows"], None if point["mean"] is None else factor * point["mean"]) for point in known]
 
 
 def _with_curve(task: Report) -> list[Report]:

@@ -1,7 +1,8 @@
 """Numbers as people read them; what is missing is a dash."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 MISSING = "–"
 _SPACE = "\u00a0"
@@ -67,6 +68,12 @@ def score(metric: str, value: float | None, *, sign: bool = False) -> str:
     return ("+" if sign else "") + text[1:] if value > 0 else "\u2212" + text[1:]
 
 
+def mean_and_sd(metric: str, value: Mapping[str, Any]) -> str:
+    """`92.1 ± 0.4`; the mean alone where there is one seed."""
+    mean = score(metric, value["mean"])
+    return f"{mean} ± {score(metric, value['sd'])}" if value["sd"] is not None else mean
+
+
 def score_range(metric: str, ends: Sequence[float | None] | None, *, joint: str = " to ") -> str:
     """`89.7 to 94.2`, or a dash."""
     if ends is None or any(is_missing(end) for end in ends):
@@ -77,6 +84,11 @@ def score_range(metric: str, ends: Sequence[float | None] | None, *, joint: str 
 def unit(metric: str) -> str:
     """What follows the number: a per cent sign for shares."""
     return f"{_SPACE}%" if metric in PERCENTAGES else ""
+
+
+def heading(metric: str) -> str:
+    """What stands over a column of a metric's values: `accuracy, %`."""
+    return title(metric) + (f",{unit(metric)}" if unit(metric) else "")
 
 
 def share(part: float | None, whole: float | None = 1) -> str:

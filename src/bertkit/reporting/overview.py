@@ -40,16 +40,12 @@ def table(report: Report) -> Table | None:
 
 def _cells(task: Report, system: Report) -> list[str]:
     primary = task["primary"]
-    value = system["metrics"][primary]
-    score = numbers.score(primary, value["mean"])
-    if value["sd"] is not None:
-        score += f" ± {numbers.score(primary, value['sd'])}"
     split = "" if task["split"] == "test" else f" ({task['split']})"
     return [
         task["name"] + split,
         system["model"],
-        numbers.title(primary) + (",\u00a0%" if numbers.unit(primary) else ""),
-        score,
+        numbers.heading(primary),
+        numbers.mean_and_sd(primary, system["metrics"][primary]),
         numbers.score_range(primary, system["interval"]),
         str(len(system["seeds"])),
         against_best(task, system),

@@ -16,30 +16,23 @@ def scores(task: Report) -> Table:
     beside = [name for name in ("accuracy", "macro_f1") if name != primary and name in task["systems"][0]["metrics"]][
         :1
     ]
-    heading = numbers.title(primary) + (",\u00a0%" if numbers.unit(primary) else "")
     several = any(len(system["seeds"]) > 1 for system in task["systems"])
-    columns = [Column("model", numeric=False), Column(heading), Column("95\u00a0% interval")]
+    columns = [Column("model", numeric=False), Column(numbers.heading(primary)), Column("95\u00a0% interval")]
     columns += [Column("min to max"), Column("seeds")] if several else []
-    columns += [Column(numbers.title(name) + (",\u00a0%" if numbers.unit(name) else "")) for name in beside]
+    columns += [Column(numbers.heading(name)) for name in beside]
     columns += [Column("against the best", numeric=False)] if len(task["systems"]) > 1 else []
     columns += [Column("parameters"), Column("training"), Column(f"{numbers.item(task['kind'])}s a second")]
     rows = []
     for system in task["systems"]:
         value = system["metrics"][primary]
-        cells = [system["model"], mean_and_sd(primary, value), numbers.score_range(primary, system["interval"])]
+        cells = [system["model"], numbers.mean_and_sd(primary, value), numbers.score_range(primary, system["interval"])]
         cells += [_spread(primary, value), str(len(system["seeds"]))] if several else []
-        cells += [mean_and_sd(name, system["metrics"][name]) for name in beside]
+        cells += [numbers.mean_and_sd(name, system["metrics"][name]) for name in beside]
         cells += [overview.against_best(task, system)] if len(task["systems"]) > 1 else []
         cells += [numbers.size(system["parameters"]), duration(system["train_seconds"]), overview.speed(task, system)]
         rows.append(Row(cells))
     caption = f"{task['name']}, {numbers.plural(task['n'], task['split'] + ' ' + numbers.item(task['kind']))}"
     return Table(caption, columns, rows, _score_notes(task, several))
-
-
-def mean_and_sd(metric: str, value: Mapping[str, Any]) -> str:
-    """`92.1 ± 0.4`; the mean alone where there is one seed."""
-    mean = numbers.score(metric, value["mean"])
-    return f"{mean} ± {numbers.score(metric, value['sd'])}" if value["sd"] is not None else mean
 
 
 def _spread(metric: str, value: Mapping[str, Any]) -> str:
@@ -78,7 +71,7 @@ def all_metrics(task: Report) -> Table:
         cells = []
         for system in systems:
             value = system["metrics"].get(name) or {"mean": None, "sd": None, "missing": "not measured"}
-            cells.append(mean_and_sd(name, value))
+            cells.append(numbers.mean_and_sd(name, value))
             if value["mean"] is None:
                 notes.append(f"{numbers.title(name)} of {system['model']}: {value.get('missing', 'not measured')}.")
         rows.append(Row([numbers.title(name) + unit, *cells]))
@@ -154,7 +147,14 @@ def per_type(task: Report, system: Report) -> Table | None:
         return None
     keys = ("precision", "recall", "f1")
     rows = [
-        Row([name, *(mean_and_sd(key, found[key]) for key in keys), count(found["support"]), count(found["predicted"])])
+        Row(
+            [
+                name,
+                *(numbers.mean_and_sd(key, found[key]) for key in keys),
+                count(found["support"]),
+                count(found["predicted"]),
+            ]
+        )
         for name, found in system["per_type"].items()
     ]
     columns = [Column("type", False), *(Column(f"{numbers.title(key)},\u00a0%") for key in keys)]

@@ -39,7 +39,7 @@ def _values(path: Path, column: str) -> Iterator[bytes | None]:
                 for batch in file.iter_batches(batch_size=64, columns=[column]):
                     # As bytes: parquet's writers do not check that text is UTF-8, and we want to say which row is not.
                     yield from batch[0].cast(pa.large_binary()).to_pylist()
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as e:
+        except pa.ArrowException as e:
             raise DataError(f"cannot be read as parquet: {str(e).splitlines()[0]}", where=str(path)) from None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bertkit.data.tables.lines import Encoding, Lines, usable_lines
+from bertkit.data.tables.lines import Lines, usable_lines
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.errors import DataError
 
@@ -12,12 +12,12 @@ PREFIX = "__label__"
 NO_PREFIX = "no label before the text"
 
 
-def read_fasttext(path: Path, *, several: bool, encoding: Encoding = "utf-8") -> Iterator[Row | BadRow]:
+def read_fasttext(path: Path, *, several: bool) -> Iterator[Row | BadRow]:
     """Rows of `text` and `label`, a list of labels where a text may have `several`.
 
     Labels are the words with the prefix that a line begins with; a prefix further on is text.
     """
-    lines = Lines(path, encoding)
+    lines = Lines(path)
     for line in usable_lines(lines):
         if isinstance(line, BadRow):
             yield line
@@ -34,16 +34,15 @@ def read_fasttext(path: Path, *, several: bool, encoding: Encoding = "utf-8") ->
         yield Row(lines.number, where, {"text": text, "label": label})
 
 
-def has_several(path: Path, encoding: Encoding = "utf-8") -> bool:
+def has_several(path: Path) -> bool:
     """Whether a line of a file has more than one label."""
-    return any(len(_parts(line)[0]) > 1 for line in Lines(path, encoding))
+    return any(len(_parts(line)[0]) > 1 for line in Lines(path))
 
 
 def _parts(line: str) -> tuple[list[str], str]:
     """The labels that a line begins with, and the rest of it."""
     labels, rest = [], line.strip()
     while rest.startswith(PREFIX):
-        word, _, rest = rest.partition(" ") if " " in rest else (rest, "", "")
+        word, rest = [*rest.split(maxsplit=1), ""][:2]
         labels.append(word.removeprefix(PREFIX))
-        rest = rest.lstrip()
     return labels, rest
