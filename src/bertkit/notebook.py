@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -134,10 +134,11 @@ class Finetuned:
     primary: str
     scores: dict[str, float]
     intervals: dict[str, list[float] | None]
-    metrics: dict[str, Any]
-    predictions: list[dict[str, Any]]
-    wrong: list[dict[str, Any]]
-    model: LoadedModel
+    # A notebook shows the scores, not a prediction for every text.
+    metrics: dict[str, Any] = field(repr=False)
+    predictions: list[dict[str, Any]] = field(repr=False)
+    wrong: list[dict[str, Any]] = field(repr=False)
+    model: LoadedModel = field(repr=False)
 
 
 def load(
