@@ -80,7 +80,8 @@ def test_a_model_that_learnt_nothing_shows_its_mistakes_with_their_texts(start: 
     )
     assert len(result.wrong) == 30 - round(result.scores["accuracy"] * 30) > 0
     assert all(line["text"] in {row["text"] for row in test} for line in result.wrong)
-    assert "accuracy" in repr(result) and len(repr(result)) < 1000  # what a notebook shows
+    assert "accuracy" in repr(result)
+    assert len(repr(result)) < 1000  # what a notebook shows
 
 
 def test_frames_and_files_are_one_result(start: Path, tmp_path: Path) -> None:

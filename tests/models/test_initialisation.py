@@ -1,6 +1,7 @@
-"""Heads that begin by attending to neighbours."""
+"""Heads that begin by attending to neighbours, and to the same word in the other text."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -8,9 +9,10 @@ from pydantic import ValidationError
 from torch.nn.functional import cross_entropy
 from transformers import BertForPreTraining
 
+from bertkit.errors import StageError
 from bertkit.models import bert
 from bertkit.models.classification import new_classifier
-from bertkit.models.initialisation import attend_to_neighbours
+from bertkit.models.initialisation import attend_to_neighbours, attend_to_the_same_words
 from bertkit.stages.pretrain import ModelConfig
 
 SIZES = {
@@ -97,6 +99,81 @@ def test_a_pattern_of_neighbours_is_learnt_sooner() -> None:
         return sum(losses[-10:]) / 10
 
     assert loss_after(2) < loss_after(0) - 0.3
+
+
+def matching(model: BertForPreTraining, heads: int) -> BertForPreTraining:
+    attend_to_the_same_words(model.bert, heads)
+    return model
+
+
+# Without local heads positions begin as noise, in which words are harder to tell: an even share would be 0.02.
+@pytest.mark.parametrize(
+    ("local", "heads", "width", "least"),
+    [(2, 4, 128, 0.5), (1, 2, 128, 0.5), (2, 4, 256, 0.5), (0, 2, 64, 0.2), (0, 1, 64, 0.2)],
+)
+@torch.no_grad()
+def test_a_matching_head_attends_to_the_same_word_in_the_other_text(
+    local: int, heads: int, width: int, least: float
+) -> None:
+    model = matching(new(local, num_attention_heads=heads, hidden_size=width), 1)
+    model.set_attn_implementation("eager")
+    ids = torch.randperm(290, generator=torch.Generator().manual_seed(1))[:60] + 5
+    shared = {2: 12, 3: 40, 5: 58, 8: 55, 11: 21}  # places of words that both texts have: the second begins at 12
+    for first, second in shared.items():
+        ids[second] = ids[first]
+    output = model.bert(ids[None], token_type_ids=(torch.arange(60) >= 12).long()[None], output_attentions=True)
+    found = output.attentions[0][0, -1]
+    copies = torch.stack([found[first, second] + found[second, first] for first, second in shared.items()]) / 2
+    alone = found.diagonal()[[i for i in range(60) if i not in {*shared, *shared.values()}]]
+    assert min(copies.mean(), alone.mean()) > least
+
+
+@torch.no_grad()
+def test_all_weights_but_the_matching_heads_stay() -> None:
+    plain, model = new(2), matching(new(2), 2)
+    given = dict(model.named_parameters())
+    changed = {name: (one != given[name]).nonzero() for name, one in plain.named_parameters()}
+    layer = "bert.encoder.layer.0.attention"
+    inner = {f"{layer}.self.{part}.{kind}" for part in ("query", "key", "value") for kind in ("weight", "bias")}
+    assert {name for name, places in changed.items() if len(places)} == {*inner, f"{layer}.output.dense.weight"}
+    assert all(changed[name][:, 0].min() >= 64 for name in inner)  # the first two heads have the outputs up to 64
+    assert {*changed[f"{layer}.output.dense.weight"][:, 1].tolist()} == {64, 96}
+
+
+def test_whether_two_texts_share_a_word_is_learnt_at_once() -> None:
+    def accuracy_after(heads: int) -> float:
+        torch.manual_seed(0)
+        model = new(0, hidden_size=64, num_attention_heads=2, max_position_embeddings=64).train()
+        optimizer = torch.optim.AdamW(matching(model, heads).parameters(), lr=2e-3)
+        correct = []
+        for _ in range(80):
+            ids = torch.stack([torch.randperm(290)[:32] + 5 for _ in range(32)])
+            shares = torch.rand(32) < 0.5
+            ids[:, 20] = torch.where(shares, ids[:, 4], ids[:, 20])
+            sides = (torch.arange(32) >= 8).long().expand(32, -1)
+            logits = model.cls.seq_relationship(model.bert(ids, token_type_ids=sides).pooler_output)
+            loss = cross_entropy(logits, shares.long())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            correct.append((logits.argmax(-1) == shares.long()).float().mean().item())
+        return sum(correct[-10:]) / 10
+
+    assert accuracy_after(1) > 0.85
+    assert accuracy_after(0) < 0.65
+
+
+@pytest.mark.parametrize("init", ["pretrained", "random"])
+def test_a_head_for_pairs_begins_with_matching_heads(tmp_path: Path, init: Literal["pretrained", "random"]) -> None:
+    first = new(2)
+    bert.save(first, tmp_path)
+    options = {"init": init, "dropout": None, "seed": 3}
+    plain = new_classifier(tmp_path, ["a", "b"], **options)
+    given = new_classifier(tmp_path, ["a", "b"], **options, matching_heads=2)
+    expected = matching(plain, 2).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in given.state_dict().items())
+    with pytest.raises(StageError, match=r"matching_heads: 5 heads of 4"):
+        new_classifier(tmp_path, ["a", "b"], **options, matching_heads=5)
 
 
 def test_too_many_or_too_narrow_heads_are_refused() -> None:

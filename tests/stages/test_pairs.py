@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 from bertkit import storage
 from bertkit.artifacts import Checkpoint, Metrics, Model, TaskData
 from bertkit.config import build, parse_overrides
-from bertkit.errors import StageError
+from bertkit.errors import ConfigError, StageError
 from bertkit.models import bert
 from bertkit.stages.evaluate import EvaluateConfig, evaluate
 from bertkit.stages.finetune import FinetuneConfig, finetune
@@ -126,3 +126,9 @@ def test_a_model_with_one_segment_is_refused(start, data, tmp_path):
     bert.save(BertForPreTraining(BertConfig.from_pretrained(start.path, type_vocab_size=1)), folder)
     with pytest.raises(StageError, match="one segment only"):
         run(finetune, FinetuneConfig, tmp_path / "out", *SMALL, data=data["pairs"], start=Checkpoint.open(folder))
+
+
+def test_matching_heads_are_of_pairs(start, data, tmp_path):
+    run(finetune, FinetuneConfig, tmp_path / "pairs", *SMALL, "matching_heads=1", data=data["pairs"], start=start)
+    with pytest.raises(ConfigError, match="matching_heads compare two texts, and this task has one"):
+        run(finetune, FinetuneConfig, tmp_path / "out", *SMALL, "matching_heads=1", data=data["single"], start=start)

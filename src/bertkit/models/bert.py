@@ -19,7 +19,7 @@ from bertkit.errors import DataError, StageError
 from bertkit.foreign import require_safetensors
 from bertkit.models.attention import install_attention
 from bertkit.models.dropout import install_dropout
-from bertkit.models.initialisation import attend_to_neighbours
+from bertkit.models.initialisation import attend_to_neighbours, attend_to_the_same_words
 from bertkit.models.last_layer import first_places, install_picking
 from bertkit.models.masked_lm import masked_lm_loss
 from bertkit.models.objective import Batch, Sums
@@ -147,6 +147,7 @@ def new_head(
     dropout: float | None,
     seed: int,
     reinit_layers: int | None,
+    matching_heads: int = 0,
 ) -> Any:
     """A model of `cls` from the BERT in `folder`: its weights, or random ones of the same shape.
 
@@ -155,6 +156,10 @@ def new_head(
         new: beginnings of the names of parameters that the folder may lack.
         dropout: where given, replaces the model's own, on layers, attention weights and before the head.
         reinit_layers: where given, the pooler and so many of the top layers get new weights (Zhang et al. 2021).
+        matching_heads: so many heads of the first layer, its last ones, begin anew; see `attend_to_the_same_words`.
+
+    Raises:
+        StageError: the model has fewer layers, or fewer heads.
     """
     require_bert(folder)
     torch.manual_seed(seed)
@@ -162,12 +167,24 @@ def new_head(
         names = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
         changes = changes | dict.fromkeys(names, dropout)
     if init == "random":
-        return _new(cls, _config(folder, changes))
-    model = load_parts(cls, folder, may_miss=new, **changes)
-    return model if reinit_layers is None else _reinitialised(model, reinit_layers)
+        model = _new(cls, _config(folder, changes))
+    else:
+        model = load_parts(cls, folder, may_miss=new, **changes)
+        if reinit_layers is not None:
+            _reinitialise(model, reinit_layers)
+    if matching_heads:
+        _let_match(model, matching_heads, folder)
+    return model
 
 
-def _reinitialised(model: Any, layers: int) -> Any:
+def _let_match(model: Any, heads: int, folder: Path) -> None:
+    try:
+        attend_to_the_same_words(model.bert, heads)
+    except ValueError as e:
+        raise StageError(f"matching_heads: {e}", where=str(folder), remedy="Give fewer, or 0.") from None
+
+
+def _reinitialise(model: Any, layers: int) -> None:
     count = len(model.bert.encoder.layer)
     if layers > count:
         raise StageError(f"reinit_layers is {layers}, the model has {count} layers")
@@ -181,7 +198,6 @@ def _reinitialised(model: Any, layers: int) -> Any:
             elif isinstance(module, nn.LayerNorm):
                 nn.init.ones_(module.weight)
                 nn.init.zeros_(module.bias)
-    return model
 
 
 def load_head(cls: Any, folder: Path) -> Any:

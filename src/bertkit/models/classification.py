@@ -102,6 +102,7 @@ def new_classifier(
     dropout: float | None,
     seed: int,
     reinit_layers: int | None = None,
+    matching_heads: int = 0,
     problem: Problem = "single_label_classification",
     window_pooling: Pooling | None = None,
 ) -> BertForSequenceClassification:
@@ -119,6 +120,7 @@ def new_classifier(
         dropout=dropout,
         seed=seed,
         reinit_layers=reinit_layers,
+        matching_heads=matching_heads,
     )
     return model
 

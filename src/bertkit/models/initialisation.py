@@ -1,4 +1,4 @@
-"""First weights by which some heads of a new BERT attend to the neighbours of each token.
+"""First weights by which some heads of a BERT attend to the neighbours of each token, or to the same word elsewhere.
 
 A BERT's positions begin as noise, and until a head has learnt from it which tokens stand side by side, masked words are
 guessed from how frequent they are: the long plateau at the start of pretraining. Trained BERTs do have heads that attend
@@ -8,6 +8,11 @@ trained networks have. Nothing is frozen, and the architecture stays BERT's.
 
 Positions begin as sinusoids (Vaswani et al. 2017) in the first coordinates of the embeddings, where words begin small. A
 step to the neighbour is a rotation there, which is linear, and so is what a query of such a head begins as.
+
+Of pairs of texts a small BERT learns nothing for long either: no head compares their words, and until one does, nothing tells it
+to. Pretraining for minutes or hours does not change that, and undoes such heads where it begins with them; so they are given
+at the start of fine-tuning. Large BERTs have heads that attend to the same word in the other text (Vig 2019, "Visualizing
+Attention in Transformer-Based Language Representation Models"); `attend_to_the_same_words` lets some begin so.
 """
 
 import math
@@ -28,6 +33,13 @@ _SMALL = 0.1
 _FASTEST = 2.0
 # By so much does the token attended to lead the ones beside it, in nats: it begins with about 57 % of the attention.
 _LEAD = 3.0
+# Matching heads: by so many nats does a token lead another word's, the token itself too, and by so many the other text's
+# tokens lead those of its own. So a word that the other text has takes most of the attention, and one that it has not the
+# word itself.
+_SAME_WORD = 10.0
+_OTHER_TEXT = 3.0
+# What such a head writes into a state, as a share of the state's length.
+_WRITTEN = 0.5
 
 
 def coordinates(hidden_size: int, num_attention_heads: int) -> int:
@@ -66,6 +78,72 @@ def attend_to_neighbours(bert: Any, heads: int) -> None:
         for part, turn in ((attention.query, _rotation(frequencies * offset)), (attention.key, torch.eye(size))):
             part.weight[rows] *= _SMALL
             part.weight[rows, :size] = weight * turn
+
+
+@torch.no_grad()
+def attend_to_the_same_words(bert: Any, heads: int) -> None:
+    """Give so many heads of the first layer of a `BertModel`, its last ones, weights that compare the texts of a pair.
+
+    Such a head attends from a word to the same word in the other text and, where that has none, to the word itself; it
+    writes into the state which text it has read. "The same" is by the word embeddings: in a trained model, words alike.
+    Changes these heads' weights in place, from those that they have; draws no random numbers.
+
+    Raises:
+        ValueError: there are fewer heads, or they are narrower than `MIN_COORDINATES`.
+    """
+    config, attention = bert.config, bert.encoder.layer[0].attention
+    of_all = config.num_attention_heads
+    head_width = config.hidden_size // of_all
+    if heads > of_all or head_width < MIN_COORDINATES:
+        raise ValueError(f"{heads} heads of {of_all}, {head_width} wide")
+    places, side, states = _places_and_side(bert.embeddings, coordinates(config.hidden_size, of_all))
+    query, key, value, dense = attention.self.query, attention.self.key, attention.self.value, attention.output.dense
+    root = math.sqrt(head_width)
+    for head in range(of_all - heads, of_all):
+        rows = slice(head * head_width + 1, (head + 1) * head_width)
+        # Words alone are compared, wherever they stand and whichever text they are of.
+        same = _orthonormal(query.weight[rows], without=torch.cat([places, side[None]]))
+        same *= math.sqrt(_SAME_WORD * root / float(((states - states.mean(0)) @ same.T).square().sum(1).mean()))
+        for part in (query, key):
+            part.weight[rows], part.bias[rows] = same, -(same @ states.mean(0))
+        # The first coordinate of the head is the side: alike it costs, unlike it gives, and it is what the head writes.
+        row = rows.start - 1
+        for part, scale in ((query, 1), (key, -1)):
+            _read(part, row, side, states, scale * math.sqrt(_OTHER_TEXT / 2 * root))
+        _read(value, row, side, states, 1)
+        dense.weight[:, row] *= _WRITTEN * math.sqrt(config.hidden_size) / dense.weight[:, row].norm()
+
+
+def _places_and_side(embeddings: Any, places: int) -> tuple[Tensor, Tensor, Tensor]:
+    """What tells positions, [places, hidden], and a pair's texts, [hidden], apart in a state, and states without a text.
+
+    A state's product with the direction of texts is 1 more in the second text, and 1 less in the first, than half-way.
+    """
+    words, positions = embeddings.word_embeddings.weight, embeddings.position_embeddings.weight
+    kinds, norm = embeddings.token_type_embeddings.weight, embeddings.LayerNorm
+    placed = words + positions[torch.arange(len(words)) % len(positions)]
+    first, second = norm(placed + kinds[0]), norm(placed + kinds[1])
+    gap = (second - first).mean(0)
+    directions = torch.linalg.svd(positions - positions.mean(0), full_matrices=False).Vh[:places]
+    return directions * norm.weight, 2 * gap / (gap @ gap), (first + second) / 2
+
+
+def _orthonormal(rows: Tensor, *, without: Tensor) -> Tensor:
+    """As many directions, each of length 1 and at right angles to the others and to the rows of `without`."""
+    taken = torch.linalg.qr(without.T)[0]
+
+    def rest(directions: Tensor) -> Tensor:
+        found: Tensor = directions - directions @ taken @ taken.T
+        return found
+
+    # The second time for heads that are wider than what is left: QR fills up with directions that were taken out.
+    return rest(torch.linalg.qr(rest(rows).T)[0].T)
+
+
+def _read(part: Any, row: int, direction: Tensor, states: Tensor, scale: float) -> None:
+    """Make an output of a linear layer the product of a state with a direction, 0 for the mean of `states`."""
+    part.weight[row] = scale * direction
+    part.bias[row] = -scale * float((states @ direction).mean())
 
 
 def _frequencies(count: int, longest: int) -> Tensor:

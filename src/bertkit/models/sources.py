@@ -47,23 +47,23 @@ class BertSource(ModelSource):
     dropout: float | None
     seed: int
     reinit_layers: int | None
+    matching_heads: int = 0
 
     def classifier(
         self, labels: Sequence[str], *, problem: Problem, window_pooling: Pooling | None, pairs: bool
     ) -> Any:
-        return new_classifier(
-            self.folder, labels, problem=problem, window_pooling=window_pooling, **self._start, seed=self.seed
-        )
+        options = {**self._start, "matching_heads": self.matching_heads}
+        return new_classifier(self.folder, labels, problem=problem, window_pooling=window_pooling, **options)
 
     def tagger(self, labels: list[str], *, head: Literal["softmax", "crf"], constrained: bool) -> Any:
-        return new_tagger(self.folder, labels, head=head, constrained=constrained, **self._start, seed=self.seed)
+        return new_tagger(self.folder, labels, head=head, constrained=constrained, **self._start)
 
     def span_model(self) -> Any:
-        return new_span_model(self.folder, **self._start, seed=self.seed)
+        return new_span_model(self.folder, **self._start, matching_heads=self.matching_heads)
 
     @property
     def _start(self) -> dict[str, Any]:
-        return {"init": self.init, "dropout": self.dropout, "reinit_layers": self.reinit_layers}
+        return {"init": self.init, "dropout": self.dropout, "reinit_layers": self.reinit_layers, "seed": self.seed}
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def new_span_model(
     dropout: float | None,
     seed: int,
     reinit_layers: int | None,
+    matching_heads: int = 0,
 ) -> BertForQuestionAnswering:
     """A span model from the BERT in `folder`; see `bert.new_head`."""
     return bert.new_head(
@@ -77,6 +78,7 @@ def new_span_model(
         dropout=dropout,
         seed=seed,
         reinit_layers=reinit_layers,
+        matching_heads=matching_heads,
     )
 
 

@@ -172,9 +172,12 @@ class SpansConfig(Config):
 
 # What speaks of the layers of a pretrained BERT, in the blocks where it stands.
 _OF_BERT = {
-    None: ("init", "reinit_layers", "gradient_checkpointing"),
+    None: ("init", "reinit_layers", "matching_heads", "gradient_checkpointing"),
     "layers": ("learning_rate_decay", "freeze_layers", "unfreeze_steps"),
 }
+
+# What came later than the first results, with what these have.
+_LATER = {"max_train_samples": None, "matching_heads": 0}
 
 
 class FinetuneConfig(TrainingConfig):
@@ -201,6 +204,10 @@ class FinetuneConfig(TrainingConfig):
     """Dropout on layers, attention weights and before the head; by default the model's own, 0.5 in textcnn and rnn."""
     reinit_layers: Annotated[int, Field(ge=0)] | None = None
     """New weights for the pooler and so many top layers, which pretraining may have spoilt for the task; null keeps all."""
+    matching_heads: AtLeast0Int = 0
+    """So many heads of the first layer, its last ones, begin anew by attending from each word to the same word in the other
+    text of a pair, or in the context of a question: what a BERT of your own pretraining has not found out in minutes or
+    hours. 0 keeps all."""
     eval_steps: Positive | None = None
     """Steps between two measurements on the validation split, and checkpoints; by default, once an epoch."""
     early_stopping_patience: Positive | None = 3
@@ -238,9 +245,9 @@ class FinetuneConfig(TrainingConfig):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """With all rows, the identity is the one it was before there were samples."""
+        """Without samples and matching heads, the identity is the one it was before there were any."""
         own = super().identity()
-        return {name: value for name, value in own.items() if name != "max_train_samples" or value is not None}
+        return {name: value for name, value in own.items() if name not in _LATER or value != _LATER[name]}
 
     @property
     def display_name(self) -> str:

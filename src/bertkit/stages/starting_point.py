@@ -71,7 +71,11 @@ def bert_start(config: FinetuneConfig, start: Checkpoint, kind: "Kind") -> Start
             where=str(start.path),
             remedy="Start from a model that was pretrained on pairs.",
         )
-    source = BertSource(start.path, config.init, config.dropout, config.seed, config.reinit_layers)
+    if config.matching_heads and len(kind.columns) < 2:
+        raise ConfigError("matching_heads compare two texts, and this task has one", remedy="Leave matching_heads out.")
+    source = BertSource(
+        start.path, config.init, config.dropout, config.seed, config.reinit_layers, config.matching_heads
+    )
     return StartingPoint(start.path, source, {})
 
 
