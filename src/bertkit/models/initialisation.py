@@ -10,9 +10,9 @@ Positions begin as sinusoids (Vaswani et al. 2017) in the first coordinates of t
 step to the neighbour is a rotation there, which is linear, and so is what a query of such a head begins as.
 
 Of pairs of texts a small BERT learns nothing for long either: no head compares their words, and until one does, nothing tells it
-to. Pretraining for minutes or hours does not change that, and undoes such heads where it begins with them; so they are given
-at the start of fine-tuning. Large BERTs have heads that attend to the same word in the other text (Vig 2019, "Visualizing
-Attention in Transformer-Based Language Representation Models"); `attend_to_the_same_words` lets some begin so.
+to. Minutes of pretraining do not change that, and undo such heads where it begins with them; so they are given at the start
+of fine-tuning. BERT-base has heads that attend to the same word in the other text (Vig 2018, "Deconstructing BERT: Distilling
+6 Patterns from 100 Million Parameters"); `attend_to_the_same_words` lets some begin so.
 """
 
 import math
