@@ -129,6 +129,19 @@ def test_a_matching_head_attends_to_the_same_word_in_the_other_text(
 
 
 @torch.no_grad()
+def test_texts_are_told_apart_where_words_have_outgrown_them() -> None:
+    model = new(2)
+    kinds = model.bert.embeddings.token_type_embeddings.weight
+    kinds *= 0.2
+    middle = kinds.mean(0)
+    matching(model, 1)
+    words = model.bert.embeddings.word_embeddings.weight
+    half = (kinds[1] - kinds[0]) / 2
+    assert float((words @ half).std() / (half @ half)) == pytest.approx(0.15, rel=1e-4)
+    assert torch.allclose(kinds.mean(0), middle, atol=1e-6)
+
+
+@torch.no_grad()
 def test_all_weights_but_the_matching_heads_stay() -> None:
     plain, model = new(2), matching(new(2), 2)
     given = dict(model.named_parameters())

@@ -40,6 +40,9 @@ _SAME_WORD = 10.0
 _OTHER_TEXT = 3.0
 # What such a head writes into a state, as a share of the state's length.
 _WRITTEN = 0.5
+# The texts' embeddings lie so far apart then that words differ along the line between them by at most this share of half their
+# distance (standard deviation), as they do in a new model. Trained words outgrow the texts, and hide which of them a state is of.
+_WORDS_TO_TEXTS = 0.15
 
 
 def coordinates(hidden_size: int, num_attention_heads: int) -> int:
@@ -86,7 +89,8 @@ def attend_to_the_same_words(bert: Any, heads: int) -> None:
 
     Such a head attends from a word to the same word in the other text and, where that has none, to the word itself; it
     writes into the state which text it has read. "The same" is by the word embeddings: in a trained model, words alike.
-    Changes these heads' weights in place, from those that they have; draws no random numbers.
+    Changes these heads' weights in place, from those that they have, and draws the texts' embeddings apart where words hide
+    them; draws no random numbers.
 
     Raises:
         ValueError: there are fewer heads, or they are narrower than `MIN_COORDINATES`.
@@ -96,6 +100,7 @@ def attend_to_the_same_words(bert: Any, heads: int) -> None:
     head_width = config.hidden_size // of_all
     if heads > of_all or head_width < MIN_COORDINATES:
         raise ValueError(f"{heads} heads of {of_all}, {head_width} wide")
+    _draw_texts_apart(bert.embeddings)
     places, side, states = _places_and_side(bert.embeddings, coordinates(config.hidden_size, of_all))
     query, key, value, dense = attention.self.query, attention.self.key, attention.self.value, attention.output.dense
     root = math.sqrt(head_width)
@@ -112,6 +117,15 @@ def attend_to_the_same_words(bert: Any, heads: int) -> None:
             _read(part, row, side, states, scale * math.sqrt(_OTHER_TEXT / 2 * root))
         _read(value, row, side, states, 1)
         dense.weight[:, row] *= _WRITTEN * math.sqrt(config.hidden_size) / dense.weight[:, row].norm()
+
+
+def _draw_texts_apart(embeddings: Any) -> None:
+    kinds = embeddings.token_type_embeddings.weight
+    half = (kinds[1] - kinds[0]) / 2
+    of_words = float((embeddings.word_embeddings.weight @ half).std() / (half @ half))
+    further = max(of_words / _WORDS_TO_TEXTS, 1) - 1
+    kinds[0] -= further * half
+    kinds[1] += further * half
 
 
 def _places_and_side(embeddings: Any, places: int) -> tuple[Tensor, Tensor, Tensor]:
