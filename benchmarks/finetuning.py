@@ -59,6 +59,9 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--scores", action="store_true", help="whole trainings of bertkit and `dynamic`, scored")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument(
+        "--group-by-length", action="store_true", help="the peers' batches are of like rows, as bertkit's"
+    )
     parser.add_argument("--mixed-precision", choices=["no", "bf16"], default="no", help="of all sides")
     parser.add_argument("--num-threads", type=int, help="of all sides; by default all cores")
     parser.add_argument("--data-dir", type=Path, default=DATA)
@@ -134,6 +137,7 @@ def in_process(options: argparse.Namespace, side: str, name: str, seed: int) -> 
         "--mixed-precision",
         options.mixed_precision,
         *(["--scores"] if options.scores else []),
+        *(["--group-by-length"] if options.group_by_length else []),
         *(["--num-threads", str(options.num_threads)] if options.num_threads else []),
     ]
     done = subprocess.run([*command, "--turn", side, name, str(seed)], capture_output=True, text=True, check=False)
@@ -221,7 +225,9 @@ def peer_turn(options: argparse.Namespace, name: str, seed: int, out: Path, side
     peer = PEERS[task["kind"]](
         options.start, task, max_length=case.length, stride=case.stride, pad_to_max=side == "max"
     )
-    length = {} if options.scores else {"max_steps": options.steps}
+    more: dict[str, Any] = {} if options.scores else {"max_steps": options.steps}
+    if options.group_by_length:
+        more["train_sampling_strategy"] = "group_by_length"
     if options.num_threads:
         torch.set_num_threads(options.num_threads)
     started = time.perf_counter()
@@ -233,7 +239,7 @@ def peer_turn(options: argparse.Namespace, name: str, seed: int, out: Path, side
         per_device_train_batch_size=case.batch,
         learning_rate=case.rate,
         bf16=options.mixed_precision == "bf16",
-        **length,
+        **more,
     )
     if not options.scores:
         return {"sequences_per_second": case.batch * len(seconds[WARM_UP:]) / sum(seconds[WARM_UP:])}

@@ -204,7 +204,8 @@ class SpansPeer(Peer):
 
     def predict(self, trainer: Trainer, rows: list[Row]) -> list[Row]:
         self.windows = []
-        return super().predict(trainer, rows)
+        # Rows of like length together: less padding, the same answers.
+        return super().predict(trainer, sorted(rows, key=lambda row: len(row["context"])))
 
     def train(self, rows: list[Row], **options: Any) -> tuple[Trainer, list[float]]:
         self.windows: list[tuple[int, list[Any]]] = []
