@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from bertkit.config import Layer
 from bertkit.errors import ConfigError
+from bertkit.pipeline import spec
 from bertkit.pipeline.graph import Plan, make_plan
+from bertkit.pipeline.spec import preset_layer, read_pipeline
 
 
 @pytest.fixture
@@ -168,3 +171,16 @@ def test_a_finished_folder_can_stand_for_a_stage(pipeline: Path, whole_run: Path
 def test_inputs_that_do_not_go_with_the_config_are_found_before_anything_runs(pipeline: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="topic: textcnn starts from random weights, and `start` is given"):
         make_plan(pipeline, ["topic.model.backbone=textcnn"], root=tmp_path)
+
+
+def test_presets_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()  # somebody else's
+    path = tmp_path / "mine.yaml"
+    path.write_text("stages:\n  data: {stage: task_data, preset: sst2}\n")
+    pipeline = read_pipeline(path, Layer({}))
+    assert preset_layer(pipeline.home, "task_data", "sst2").data["source"] == {"dataset": "sst2"}
+
+    monkeypatch.setattr(spec, "_CHECKOUT", tmp_path)
+    with pytest.raises(ConfigError, match=r"no preset 'sst2': there are none in .*repository"):
+        preset_layer(read_pipeline(path, Layer({})).home, "task_data", "sst2")

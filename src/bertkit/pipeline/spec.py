@@ -47,6 +47,9 @@ class PipelineFile(Config):
     """Name to entry, in any order."""
 
 
+# Where the recipes are of a bertkit that was installed from its checkout, `pip install --editable`.
+_CHECKOUT = Path(__file__).parents[3]
+
 # Keys of an entry that an override may set as if they were config: `STAGE.seeds=[1,2]`.
 _ENTRY_KEYS = ("preset", "inputs", "seeds", "folds", "train_sizes", "launch")
 
@@ -77,9 +80,9 @@ def read_pipeline(path: Path, overrides: Layer) -> Pipeline:
 
 
 def find_home(start: Path) -> Path:
-    """The nearest folder above `start`, or above the working directory, that has `recipes/`."""
-    for folder in (start.resolve(), *start.resolve().parents, Path.cwd(), *Path.cwd().parents):
-        if (folder / "recipes").is_dir():
+    """The nearest folder above `start` or the working directory that has `recipes/presets/`; else bertkit's own checkout."""
+    for folder in (start.resolve(), *start.resolve().parents, Path.cwd(), *Path.cwd().parents, _CHECKOUT):
+        if (folder / "recipes" / "presets").is_dir():
             return folder
     return Path.cwd()
 
@@ -96,11 +99,12 @@ def preset_layer(home: Path, stage: str, preset: str) -> Layer:
     path = folder / f"{preset}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.yaml"))
+        if not known:
+            where = f"there are none in {folder}; they come with bertkit's repository, in recipes/presets"
+            raise ConfigError(f"{stage} has no preset {preset!r}: {where}", remedy="Or give the path of a YAML file.")
         guess = did_you_mean(preset, known)
-        raise ConfigError(
-            f"{stage} has no preset {preset!r}{guess or ''}",
-            remedy=f"Presets of {stage}: {', '.join(known) or 'none'}.",
-        )
+        remedy = f"Presets of {stage}: {', '.join(known)}."
+        raise ConfigError(f"{stage} has no preset {preset!r}{guess or ''}", remedy=remedy)
     return read_yaml(path)
 
 
