@@ -1,7 +1,7 @@
 """From a pipeline to a plan: every entry checked and named by its fingerprint before anything runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -9,6 +9,7 @@ from bertkit import artifacts, hub, stages, storage
 from bertkit.artifacts import Artifact
 from bertkit.config import Config, Layer, check, fingerprint, merge, parse_overrides, raise_mistakes
 from bertkit.errors import BertkitError, ConfigError, StageError, did_you_mean
+from bertkit.pipeline.patterns import expand
 from bertkit.pipeline.spec import Entry, Pipeline, preset_layer, read_pipeline
 from bertkit.stage import Port, Stage
 
@@ -84,7 +85,8 @@ def make_plan(path: Path, overrides: list[str], *, root: Path, data_dir: Path | 
     Raises:
         ConfigError: every mistake in the pipeline, its presets, overrides, edges and data files, together.
     """
-    pipeline = read_pipeline(path, parse_overrides(overrides))
+    written = read_pipeline(path, parse_overrides(overrides))
+    pipeline = replace(written, entries=expand(written.entries))
     builder = _Builder(pipeline, root, data_dir)
     nodes = builder.build()
     raise_mistakes(str(path), builder.mistakes)

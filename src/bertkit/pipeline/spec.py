@@ -20,7 +20,8 @@ class Entry(Config):
     """A file of `recipes/presets/<stage>/`, without `.yaml`, or a path to a YAML file."""
     inputs: dict[str, str | list[str]] = Field(default_factory=dict)
     """Input name to the entry that makes it, to several of them, or to a finished directory (a path with a slash); null
-    takes one back that the file gives."""
+    takes one back that the file gives. Where an input takes several, `"topic_*"` stands for every entry of such a name that
+    makes what it reads, `"*"` for all that do."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Values laid over the preset."""
     seeds: list[int] | None = None
