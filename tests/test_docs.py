@@ -12,6 +12,7 @@ from bertkit import stages
 from bertkit.artifacts import ARTIFACTS
 from bertkit.cli import app
 from bertkit.config import Layer, build, parse_overrides, read_yaml
+from bertkit.pipeline.graph import make_plan
 from bertkit.pipeline.spec import find_home, read_pipeline
 
 REPOSITORY = Path(__file__).parents[1]
@@ -96,6 +97,22 @@ def test_a_command_names_what_exists(command: str) -> None:
             "metrics",
         ):
             check_override(word, stage_name, entries)
+
+
+def test_a_pipeline_in_the_readme_is_one(tmp_path: Path) -> None:
+    (written,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    data, start = tmp_path / "data" / "sst2", tmp_path / "encoder"
+    for folder in (data, start):
+        folder.mkdir(parents=True)
+    for split in ("train", "dev", "test"):
+        (data / f"{split}.tsv").write_text("sentence\tlabel\nfine\t1\n")
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (start / name).write_text('{"model_type": "bert"}')
+    path = tmp_path / "mine.yaml"
+    path.write_text(written.replace("./encoder", str(start)))
+    plan = make_plan(path, [], root=tmp_path / "root", data_dir=tmp_path / "data")
+    (report,) = plan.select("report")
+    assert [len(report.inputs[port]) for port in ("metrics", "models", "task_data")] == [6, 6, 1]
 
 
 def test_settings_named_in_the_text_exist() -> None:
