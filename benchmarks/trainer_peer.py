@@ -92,6 +92,8 @@ class Peer:
     def predict(self, trainer: Trainer, rows: list[Row]) -> list[Row]:
         """The lines of a predictions.jsonl."""
         encoded = self.encode(rows)
+        # Trainer would group by length here too, and give the predictions back in that order.
+        trainer.args.train_sampling_strategy = "random"
         return self.decode(trainer.predict(Rows(encoded)).predictions, encoded, rows)
 
     def collator(self) -> Any:
