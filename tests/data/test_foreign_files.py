@@ -46,3 +46,30 @@ def test_a_folder_of_texts_is_told_from_an_unfinished_stage(tmp_path):
     (tmp_path / "pos").mkdir()
     with pytest.raises(StageError, match="no stage of bertkit wrote"):
         open_pretrain_data(tmp_path, None)
+
+
+def test_a_text_without_entities_may_come_first(tmp_path):
+    path = tmp_path / "doccano.jsonl"
+    rows = [{"id": 1, "text": "Nobody.", "label": []}, {"id": 2, "text": TEXT, "label": [[0, 4, "PER"]]}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = inspect_file(path, {})
+    assert (found["format"], found["entities"], found["rows"]["used"]) == ("tagged_jsonl", {"PER": 1}, 2)
+    path.write_text("".join(json.dumps({"text": f"x{i}", "label": ["a", "b"][:i]}) + "\n" for i in range(3)))
+    assert inspect_file(path, {})["problem_type"] == "multi_label_classification"
+
+
+def test_tokens_beside_the_entities_are_no_tagged_tokens(tmp_path):
+    path = tmp_path / "prodigy.jsonl"
+    row = {"text": TEXT, "tokens": [{"text": "Anna", "start": 0, "end": 4, "id": 0}], "answer": "accept"}
+    path.write_text(json.dumps(row | {"spans": [{"start": 0, "end": 4, "token_start": 0, "label": "PER"}]}) + "\n")
+    found = inspect_file(path, {})
+    assert (found["read_as"], found["entities"]) == ({"text": "text", "label": "spans"}, {"PER": 1})
+
+
+@pytest.mark.parametrize("rows", [[{"title": "t", "paragraphs": []}], [{"context_text": "t", "qas": []}]])
+def test_parts_of_a_file_of_questions_are_told_how_to_be_one(tmp_path, rows):
+    path = tmp_path / "part.json"
+    path.write_text(json.dumps(rows))
+    with pytest.raises(DataError, match="has no list 'data'") as caught:
+        inspect_file(path, {})
+    assert '"paragraphs"' in caught.value.remedy

@@ -9,7 +9,7 @@ from typing import Any
 
 from bertkit import storage
 from bertkit.data.tables import fasttext
-from bertkit.data.tables.json_lines import ONE_A_LINE, first_object, is_list
+from bertkit.data.tables.json_lines import ONE_A_LINE, first_objects, is_list
 from bertkit.data.tables.lines import Encoding, Lines, without_line_end
 from bertkit.errors import DataError
 
@@ -40,6 +40,7 @@ _ENDINGS = {
 _TABLES = {".csv", ".tsv", ".json", ".jsonl"}
 _TAG = re.compile(r"O|[BIESMLU]-\S+")
 _LOOKED_AT = 200
+_OF_ENTITIES = ("entities", "spans", "label", "labels")
 _ZIP = b"PK\x03\x04"
 _KINDS = dict.fromkeys(("conll", "tagged_jsonl", "tagged_parquet"), "tagging")
 _KINDS |= dict.fromkeys(("squad", "span_jsonl", "span_parquet"), "spans")
@@ -88,8 +89,9 @@ def guess_source(path: Path, given: dict[str, Any], found: dict[str, Any]) -> di
         found["read_as"] = columns
     elif format in ("tagged_jsonl", "tagged_parquet") and not columns:
         names = column_names(path, format.removeprefix("tagged_"))
-        entities = guess_entities(first_object(path) or {}) if format == "tagged_jsonl" else {}
-        columns = guess_tokens(names) or ({} if "tokens" in names else entities)
+        entities = guess_entities(_telling_object(path)) if format == "tagged_jsonl" else {}
+        # Prodigy's files have both: their tokens have no tags.
+        columns = guess_tokens(names) or entities
         found["columns"], found["read_as"] = names, columns
     elif path.suffix.lower() == ".conllu":
         given, columns = {"comments": True, **given}, columns or {"token": 2, "tag": 4}
@@ -143,8 +145,8 @@ def _json_format(path: Path, line: str) -> str:
     """
     if line.lstrip().startswith("[") and not is_list(path):
         raise DataError("holds lists, not objects", where=str(path), remedy=ONE_A_LINE)
-    first = first_object(path)
-    if first is None or isinstance(first.get("data"), list):
+    first = _telling_object(path)
+    if not first or any(isinstance(first.get(name), list) for name in ("data", "paragraphs", "qas")):
         return "squad"
     if isinstance(first.get("data"), dict) and isinstance(first.get("annotations"), list):
         remedy = "Export it as JSON-MIN, which has the text and its labels side by side."
@@ -171,7 +173,7 @@ def column_names(path: Path, format: str, *, delimiter: str | None = None, encod
     if line is None:
         raise DataError("is empty", where=str(path))
     if format == "jsonl":
-        return list(first_object(path) or {})
+        return list(next(iter(first_objects(path)), {}))
     if format == "csv":
         try:
             return next(csv.reader([line], delimiter=delimiter or ","))
@@ -208,11 +210,16 @@ def guess_tokens(names: Sequence[str]) -> dict[str, str]:
     return {role: name for role, name in found.items() if name} if all(found.values()) else {}
 
 
+def _telling_object(path: Path) -> dict[str, Any]:
+    """The first object of a file that says what its labels are: a text without entities may come first. Else the first."""
+    found = first_objects(path, _LOOKED_AT)
+    told = (one for one in found if not any(one.get(name) == [] for name in _OF_ENTITIES))
+    return next(told, found[0] if found else {})
+
+
 def guess_entities(record: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a text and its entities by their places, see `tagging/places.py`; none where it has not both."""
-    name = next(
-        (name for name in ("entities", "spans", "label", "labels") if _are_entities(name, record.get(name))), ""
-    )
+    name = next((name for name in _OF_ENTITIES if _are_entities(name, record.get(name))), "")
     return {"text": "text", "label": name} if name and isinstance(record.get("text"), str) else {}
 
 

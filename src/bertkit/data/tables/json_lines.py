@@ -46,18 +46,22 @@ def is_list(path: Path) -> bool:
     return _LIST.match(first) is not None
 
 
-def first_object(path: Path) -> dict[str, Any] | None:
-    """The first record of a file, of lines or a list; None where it is none, or breaks off."""
-    lines = Lines(path)
+def first_objects(path: Path, count: int = 1) -> list[dict[str, Any]]:
+    """The first records of a file, of lines or a list, up to one that is none, or breaks off."""
+    lines, found = Lines(path), list[dict[str, Any]]()
     try:
+        records: Iterator[Any]
         if is_list(path):
-            record: Any = next((record for _, record in _records(lines)), None)
+            records = (record for _, record in _records(lines))
         else:
-            line = next((text for text in map(without_line_end, lines) if text.strip()), "")
-            record = json.loads(line)
+            records = (json.loads(line) for line in map(without_line_end, lines) if line.strip())
+        for record in islice(records, count):
+            if not isinstance(record, dict):
+                break
+            found.append(record)
     except (ValueError, RecursionError, DataError):
-        return None
-    return record if isinstance(record, dict) else None
+        pass
+    return found
 
 
 def _records(lines: Lines) -> Iterator[tuple[str, dict[str, Any] | BadRow]]:
