@@ -224,6 +224,14 @@ class TestParquet:
         assert bad.error.where == f"{file}: row 2"
         assert "the text is not UTF-8: byte 0xe9 at byte 3" in bad.error.what
 
+    def test_bad_utf8_within_a_list_is_one_bad_row(self, file):
+        text = pa.Array.from_buffers(pa.string(), 3, pa.array([b"ok", b"caf\xe9", b"so"], pa.binary()).buffers())
+        self.write(file, text=pa.ListArray.from_arrays([0, 1, 3], text), label=[["x"], ["y", "z"]])
+        good, bad = rows(file, "parquet")
+        assert values([good]) == [(["ok"], ["x"])]
+        assert "the text is not UTF-8: byte 0xe9 at byte 3" in bad.error.what
+        assert bad.error.where == f"{file}: row 2"
+
     def test_other_files_and_missing_columns(self, file):
         with pytest.raises(DataError, match="cannot be read as parquet"):
             rows(file, "parquet", b"text,label\n")

@@ -68,8 +68,19 @@ def _values(column: Any) -> list[Any]:
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.cast(pa.large_binary())
-    values: list[Any] = column.to_pylist()
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        # Text within lists: Arrow checks it, and would not say in which row.
+        values = [_value_or_error(one) for one in column]
     return values
+
+
+def _value_or_error(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError as e:
+        return e
 
 
 def _row(number: int, values: dict[str, Any], path: Path) -> Row | BadRow:
@@ -77,8 +88,10 @@ def _row(number: int, values: dict[str, Any], path: Path) -> Row | BadRow:
     decoded = {}
     for role, value in values.items():
         try:
+            if isinstance(value, UnicodeDecodeError):
+                raise value
             decoded[role] = value.decode() if isinstance(value, bytes) else value
         except UnicodeDecodeError as e:
-            what = f"the {role} is not UTF-8: byte 0x{value[e.start]:02x} at byte {e.start:,} of the value"
+            what = f"the {role} is not UTF-8: byte 0x{e.object[e.start]:02x} at byte {e.start:,} of the value"
             return BadRow(number, NOT_UTF8, DataError(what, where=where))
     return Row(number, where, decoded)
