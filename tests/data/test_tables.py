@@ -103,8 +103,9 @@ class TestCsv:
         for content in (b"", b"\n\n"):
             with pytest.raises(DataError, match="is empty"):
                 rows(file, "csv", content)
-        with pytest.raises(DataError, match="UTF-16"):
-            rows(file, "csv", "text,label\n".encode("utf-16"))
+        for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+            with pytest.raises(DataError, match="UTF-16"):
+                rows(file, "csv", "text,label\n".encode(encoding))
 
     def test_columns_by_number_without_a_header(self, file):
         found = rows(file, "csv", "x,a,b\ny,c,d\n", columns={"text": 3, "label": 1}, header=False)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from bertkit import storage
 from bertkit.data.tables.rows import BLANK_LINE, NOT_UTF8, BadRow, Row
@@ -37,7 +37,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[str]:
         offset = 0
-        with storage.reporting_os_errors(self.path, "read"), self.path.open("rb") as file:
+        with storage.reporting_os_errors(self.path, "read"), self._open() as file:
             for number, content in enumerate(file, start=1):
                 size = len(content)
                 if number == 1:
@@ -49,6 +49,9 @@ class Lines:
                 self._recent.append(_RawLine(number, offset, content))
                 offset += size
                 yield content.decode(self.encoding, errors="surrogateescape")
+
+    def _open(self) -> BinaryIO:
+        return self.path.open("rb")
 
     def where(self, number: int) -> str:
         """`file:line`."""
@@ -72,7 +75,8 @@ class Lines:
         return None
 
     def _refuse_utf16(self, content: bytes) -> None:
-        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        # Without a mark, one of the two bytes of a letter is 0, which no text begins with.
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:2]:
             raise DataError(
                 "looks like UTF-16", where=str(self.path), remedy="Convert it to UTF-8: iconv -f UTF-16 -t UTF-8."
             )

@@ -3,31 +3,45 @@
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from bertkit import storage
 from bertkit.data.tables.lines import Lines, without_line_end
 from bertkit.data.tables.rows import NOT_UTF8, BadRow, Row
-from bertkit.errors import DataError
+from bertkit.errors import DataError, HostError
 
 DOCUMENT = "-DOCSTART-"
 COLUMNS_DIFFER = "number of columns differs"
 NO_TAG = "no tag column"
+CARRIAGE_RETURN = "carriage return within a line"
 
 _RANGE = re.compile(r"[0-9]+[-.][0-9]+\t")
 _SPACES = re.compile(r"[ \t]+")
 
 
 class _GzipLines(Lines):
-    """The lines of a gzip file."""
+    """The lines of a gzip file.
+
+    Raises:
+        DataError: it is none, or it is damaged.
+    """
 
     def __iter__(self) -> Iterator[str]:
-        with storage.reporting_os_errors(self.path, "read"), gzip.open(self.path, "rb") as file:
-            # Buffered once more: the lines of a gzip file are found in Python, one by one.
-            for number, content in enumerate(io.BufferedReader(file), start=1):
-                self.number = number
-                yield content.decode(self.encoding, errors="surrogateescape")
+        try:
+            yield from super().__iter__()
+        except (EOFError, zlib.error, HostError) as e:
+            # BadGzipFile is an OSError, though no system call made it.
+            cause = e.__cause__ if isinstance(e, HostError) else e
+            if not isinstance(cause, EOFError | zlib.error | gzip.BadGzipFile):
+                raise
+            remedy = "Copy or download it again; a file that is not compressed has a name without .gz."
+            raise DataError(f"cannot be unpacked: {cause}", where=str(self.path), remedy=remedy) from None
+
+    def _open(self) -> BinaryIO:
+        # Buffered once more: the lines of a gzip file are found in Python, one by one.
+        return io.BufferedReader(gzip.open(self.path, "rb"))
 
 
 def read_conll(path: Path, *, token: int = 1, tag: int | None = None, comments: bool = False) -> Iterator[Row | BadRow]:
@@ -51,6 +65,8 @@ def read_conll(path: Path, *, token: int = 1, tag: int | None = None, comments: 
             continue
         if error := lines.bad_bytes(text):
             problem = problem or BadRow(lines.number, NOT_UTF8, error)
+        elif "\r" in text.rstrip("\r"):
+            problem = problem or _carriage_return(lines)
         if text.strip(" \t\r"):
             block.append((lines.number, text))
             continue
@@ -87,6 +103,13 @@ def _sentence(
     tags = [row[-1 if tag is None else tag - 1] for row in cells]
     values = {"tokens": [row[token - 1] for row in cells], "tags": tags, "lines": [number for number, _ in block]}
     yield Row(first, lines.where(first), values)
+
+
+def _carriage_return(lines: Lines) -> BadRow:
+    # Where they alone end lines, a whole file would be one line, and that one token.
+    remedy = "Let lines end with line feeds: tr '\\r' '\\n' < FILE > NEW."
+    error = DataError("a carriage return stands within the line", where=lines.where(lines.number), remedy=remedy)
+    return BadRow(lines.number, CARRIAGE_RETURN, error)
 
 
 def _is_no_token(text: str) -> bool:
