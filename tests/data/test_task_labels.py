@@ -122,3 +122,11 @@ def test_a_column_for_a_label_holds_0_or_1(value):
     rule = LabelRule("multi_label_classification", flags=("tea",))
     with pytest.raises(UnusableError, match="'tea'"):
         rule.read({FLAG + "tea": value}, Counter())
+
+
+def test_numbers_of_any_length_are_labels():
+    long = "9" * 5000
+    assert read(LabelRule(), long) == read(LabelRule(), f"{long}.0") == long
+    assert read(LabelRule(), "-0.0") == "0"
+    with pytest.raises(UnusableError, match="is not one of"):
+        read(LabelRule(names=("yes", "no")), long)

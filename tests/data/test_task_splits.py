@@ -98,6 +98,7 @@ def test_labels_are_ordered_by_value_or_by_name():
     assert label_order({"train": train}, None) == ["-1", "9", "10"]
     assert label_order({"train": examples(("a", "b"), ("b", "10"), ("c", "9"))}, None) == ["10", "9", "b"]
     assert label_order({"train": train}, ["9", "-1", "10"]) == ["9", "-1", "10"]
+    assert label_order({"train": examples(("a", "9" * 5000), ("b", "1"))}, None) == ["1", "9" * 5000]
 
 
 def test_a_label_that_train_lacks_is_named_with_its_place():

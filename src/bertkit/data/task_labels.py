@@ -33,6 +33,7 @@ FLAG = "label: "
 
 _HUB_NONE = 'On the Hub, -1 says that a row has no label: set source.unlabelled=["-1"]. '
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
+_PLACE = re.compile(r"0|[1-9][0-9]{0,8}")  # in a list of names
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
@@ -142,7 +143,7 @@ def _label(value: Any, changed: Counter[str]) -> str:
     changed[SPACES] += label != value
     if whole := _WHOLE.fullmatch(label):
         changed[WHOLE_NUMBER] += 1
-        return str(int(whole[1]))
+        return "0" if whole[1] == "-0" else whole[1]
     return label
 
 
@@ -150,7 +151,7 @@ def _named(label: str, names: Sequence[str] | None) -> str:
     """`label` as one of `names`, by name or else by number."""
     if names is None or label in names:
         return label
-    if label.isdecimal() and label.isascii() and str(int(label)) == label and int(label) < len(names):
+    if _PLACE.fullmatch(label) and int(label) < len(names):
         return names[int(label)]
     raise UnusableError(
         UNKNOWN_LABEL,
