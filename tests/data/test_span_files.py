@@ -94,6 +94,7 @@ def test_wrong_offsets_are_repaired_only_when_asked(tmp_path: Path) -> None:
         (ENGLISH, entry(answers="The"), reasons.BAD_ANSWER),
         (ENGLISH, entry(answers=["The"]), reasons.BAD_ANSWER),
         (ENGLISH, entry(answers=[answer(ENGLISH, "The")], is_impossible=True), reasons.CONTRADICTION),
+        (ENGLISH, entry(is_impossible="false"), reasons.NOT_A_FLAG),
         (ENGLISH, {"question": "Where?"}, reasons.NO_ID),
         (ENGLISH, "Where?", reasons.NO_ID),
         (ENGLISH, entry(question="Where\ud83d?", is_impossible=True), "lone surrogate"),
@@ -178,3 +179,13 @@ def test_questions_read_are_questions_used_and_questions_reported(
         for one in question.answers:
             placed = question.context.startswith(one["text"], one["answer_start"])
             assert placed if one["answer_start"] >= 0 else repair and one["text"] not in question.context
+
+
+def test_only_questions_without_answers_teach_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", (ENGLISH, [entry("1", is_impossible=True)]))
+    with pytest.raises(DataError, match="train has no question with an answer") as caught:
+        read_files({"train": path}).prepare(validation_percentage=0)
+    assert caught.value.remedy
+    write(path, (ENGLISH, []))
+    with pytest.raises(DataError, match="train has no rows"):
+        read_files({"train": path}).prepare(validation_percentage=0)

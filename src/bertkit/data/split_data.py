@@ -39,6 +39,8 @@ class SplitData(ABC, Generic[T]):
         Raises:
             DataError: a split has no rows, or what `check` and `check_sampled` refuse.
         """
+        if not self.splits["train"]:
+            raise DataError("train has no rows", remedy=cutting.SIZE_REMEDY)
         carved = "validation" not in self.splits and validation_percentage > 0
         if carved:
             self.carve(validation_percentage, "validation")

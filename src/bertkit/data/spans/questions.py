@@ -17,6 +17,7 @@ NO_ID = "no id"
 NO_ANSWER = "no answer"
 BAD_ANSWER = "answer is not text and offset"
 CONTRADICTION = "is_impossible with answers"
+NOT_A_FLAG = "is_impossible is not true or false"
 REPEATED = "id stands twice"
 NOT_TEXT = "not text"
 
@@ -132,6 +133,8 @@ def _question(entry: Entry, where: str, *, repair: bool) -> tuple[Question, list
     answers = [] if entry.answers is None else entry.answers
     if not isinstance(answers, list):
         raise UnusableError(BAD_ANSWER, f"answers is a {type(answers).__name__}", 'Give [{"text", "answer_start"}].')
+    if entry.impossible not in (None, True, False):
+        raise UnusableError(NOT_A_FLAG, f"is_impossible is {str(entry.impossible)[:60]!r}", "Write true or false.")
     if entry.impossible and answers:
         raise UnusableError(CONTRADICTION, "is_impossible is true, and there are answers")
     if not answers and not entry.impossible and not entry.may_lack:

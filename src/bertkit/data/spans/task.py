@@ -30,7 +30,8 @@ class SpanData(SplitData[Question]):
 
     def check(self, *, carved: bool) -> None:
         if not any(question.answers for question in self.splits["train"]):
-            raise DataError("train has no question with an answer")
+            remedy = "A model learns spans from questions that have one: add such questions to train."
+            raise DataError("train has no question with an answer", remedy=remedy)
 
     def strata(self, items: Sequence[Question]) -> Sequence[Any]:
         return [bool(item.answers) for item in items]
