@@ -6,7 +6,9 @@ Two forms of a row's `label`:
   an object, `{"TYPE": {"MENTION": [[start, end], ...]}}`, the end included, as CLUENER has it; tokens are characters.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from bertkit.data.tables.rows import Row
@@ -23,6 +25,8 @@ WIDENED = "entity widened to whole words"
 Placed = tuple[list[str], list[str], str, list[int], list[int]]
 """Tokens, their tags, the text, and where each token begins and ends in it."""
 
+# A tool that is written in JavaScript counts most emoji twice.
+_OFFSETS = "Offsets count characters from 0, an emoji as one; the end is excluded."
 # What tools call the parts of an entity.
 _STARTS, _ENDS = ("start", "start_offset"), ("end", "end_offset")
 _TYPES = ("label", "type", "entity_type", "entity", "labels")
@@ -54,10 +58,12 @@ def from_places(row: Row, *, repair: bool, tally: Tally) -> Placed:
 
 def _entity(given: Any, text: str) -> Entity:
     """An entity of the list form, its place in characters."""
+    said = None
     match given:
         case [start, end, kind]:
             pass
         case dict():
+            said = given.get("text")
             names = (_STARTS, _ENDS, _TYPES)
             start, end, kind = (next((given[name] for name in known if name in given), None) for known in names)
         case _:
@@ -69,16 +75,25 @@ def _entity(given: Any, text: str) -> Entity:
         raise UnusableError(BAD_SPAN, what, 'Write [start, end, "TYPE"], or {"start": , "end": , "label": }.')
     if not 0 <= start < end <= len(text) or not text[start:end].strip():
         what = f"{kind} stands at {start} to {end}, where there is nothing: the text has {len(text)} characters"
-        raise UnusableError(BAD_SPAN, what, "Offsets count characters from 0; the end is excluded.")
+        raise UnusableError(BAD_SPAN, what, _OFFSETS)
+    found = text[start:end]
+    if isinstance(said, str) and _words(said) != _words(found):
+        what = f"{kind} {said[:60]!r} is not what stands at {start} to {end}: {found[:60]!r}"
+        raise UnusableError(BAD_SPAN, what, _OFFSETS)
     return Entity(kind, start, end)
+
+
+def _words(text: str) -> list[str]:
+    """What an entity says, whatever its spaces and line ends are written as."""
+    return text.replace("\\n", " ").split()
 
 
 def _in_tokens(entity: Entity, places: list[tuple[int, int]], text: str, *, repair: bool, tally: Tally) -> Entity:
     """The entity by the numbers of its tokens."""
-    touched = [i for i, (start, end) in enumerate(places) if start < entity.end and entity.start < end]
-    if not touched:
+    first = bisect_right(places, entity.start, key=itemgetter(1))
+    last = bisect_left(places, entity.end, key=itemgetter(0)) - 1
+    if first > last:
         raise UnusableError(BAD_SPAN, f"{entity.type} at {entity.start} to {entity.end} holds no token")
-    first, last = touched[0], touched[-1]
     begin, stop = places[first][0], places[last][1]
     if begin < entity.start or entity.end < stop:
         if not repair:
@@ -93,10 +108,12 @@ def _in_tokens(entity: Entity, places: list[tuple[int, int]], text: str, *, repa
 def _apart(entities: list[Entity], repair: bool, tally: Tally) -> list[Entity]:
     """Entities that do not overlap: of two that do the longer is kept where `repair` allows it."""
     kept: list[Entity] = []
+    owners: dict[int, Entity] = {}  # of tokens
     for entity in sorted(entities, key=lambda one: (one.start - one.end, one.start)):
-        rival = next((one for one in kept if one.start < entity.end and entity.start < one.end), None)
+        rival = next((owners[token] for token in range(entity.start, entity.end) if token in owners), None)
         if rival is None:
             kept.append(entity)
+            owners.update(dict.fromkeys(range(entity.start, entity.end), entity))
         elif repair:
             tally.changed[OVERLAPPING] += 1
         else:
