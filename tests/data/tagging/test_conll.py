@@ -149,3 +149,45 @@ def test_universal_dependencies_are_read_token_by_token(tmp_path: Path) -> None:
 def test_words_of_chinese_are_cut_out_by_prefixes_alone(tmp_path: Path) -> None:
     (sentence,) = load(tmp_path, "我 S\n爱 S\n北 B\n京 E\n").splits["train"]
     assert sentence.tags == ["B-span", "B-span", "B-span", "I-span"]
+
+
+def test_lines_that_carriage_returns_end_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a carriage return stands within the line") as caught:
+        load(tmp_path, "a O\rb B-X\r\rc O\r")
+    assert "line feeds" in str(caught.value.remedy)
+    data = load(tmp_path, "a B-X\r\n\nb O\rc O\n\nd B-X\r\r\n", max_bad_rows=1)
+    assert [s.tokens for s in data.splits["train"]] == [["a"], ["d"]]
+    assert data.tallies["train"].dropped == {"carriage return within a line": 1}
+
+
+def test_a_gzip_file_is_read_like_any_other(tmp_path: Path) -> None:
+    content = "\ufeffa B-PER\n\nb O\nc B-\udcff\n\nd B-PER\n".encode(errors="surrogateescape")
+    rows = read(tmp_path / "a.gz", gzip.compress(content))
+    assert [row.values["tokens"] for row in rows if isinstance(row, Row)] == [["a"], ["d"]]
+    (bad,) = [row for row in rows if isinstance(row, BadRow)]
+    assert str(bad.error).startswith(f"{tmp_path}/a.gz:4: not UTF-8: byte 0xff")
+
+
+@pytest.mark.parametrize("harm", ["cut off", "changed", "no gzip"])
+def test_a_damaged_gzip_file_is_the_files_fault(tmp_path: Path, harm: str) -> None:
+    content = b"".join(b"a%d B-PER\nb O\n\n" % i for i in range(2000))
+    packed = bytearray(gzip.compress(content))
+    packed[40] ^= 0xFF
+    damaged = {"cut off": gzip.compress(content)[:-200], "changed": bytes(packed), "no gzip": content}
+    with pytest.raises(DataError, match="cannot be unpacked") as caught:
+        read(tmp_path / "a.gz", damaged[harm])
+    assert caught.value.where == f"{tmp_path}/a.gz"
+
+
+def test_tags_that_would_be_taken_for_types_are_refused(tmp_path: Path) -> None:
+    content = "x O\n\nAnn B_PER\nLee I_PER\nsat O\n"
+    with pytest.raises(DataError, match="'B_PER' seems to be a prefix and a type") as caught:
+        load(tmp_path, content)
+    assert caught.value.where == f"{tmp_path}/train.conll:3"
+    data = load(tmp_path, content, scheme="io")
+    assert data.splits["train"][1].tags == ["B-B_PER", "B-I_PER", "O"]
+
+
+def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="train has no rows"):
+        load(tmp_path, "\n\n").prepare(validation_percentage=10)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertkit.data.tagging.schemes import Entity, Scheme, detect_scheme, read_tags, with_type, write_tags
+from bertkit.data.tagging.schemes import Entity, Scheme, detect_scheme, misspelt_tag, read_tags, with_type, write_tags
 
 SCHEMES: tuple[Scheme, ...] = ("iob1", "bio", "bioes", "bmes")
 
@@ -94,3 +94,28 @@ def test_prefixes_alone_are_of_one_type() -> None:
     assert with_type(["B", "I", "O"]) == {"B": "B-span", "I": "I-span", "O": "O"}
     for kept in (["B", "I-PER"], ["S", "O"], ["B", "NOUN"]):
         assert with_type(kept) == {tag: tag for tag in kept}
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        (["B_PER", "I_PER", "O", "B_LOC"], "B_LOC"),
+        (["b-per", "i-per", "o"], "b-per"),
+        (["b-per", "o"], "b-per"),
+        (["PER-B", "PER-I", "O"], "PER-B"),
+        (["b", "m", "e", "s"], "b"),
+        (["B_cell", "O"], None),  # types of their own
+        (["B_cell", "T_cell", "I_x"], None),
+        (["b", "i", "n", "v"], None),  # parts of speech
+        (["NOUN", "X-B", "Y-I"], None),
+    ],
+)
+def test_schemes_in_other_letters_are_told_from_types(tags: list[str], told: str | None) -> None:
+    assert detect_scheme([tags]) in ("io", "token")
+    assert misspelt_tag(tags) == told
+
+
+def test_a_space_is_no_part_of_a_tag() -> None:
+    assert [why for _, why in read_tags(["B-PER ", "O"], "bio").broken] == ["'B-PER ' is no tag"]
+    assert read_tags(["PER", "PER "], "io").broken == [(1, "'PER ' has spaces around it")]
+    assert read_tags(["B-New York"], "bio").entities == [Entity("New York", 0, 1)]

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def test_entities_by_their_places_become_tags_of_characters(tmp_path: Path) -> N
         ({"tokens": ["a", ""], "tags": ["O", "O"]}, "token 2 is empty"),
         ({"tokens": [], "tags": []}, "no tokens"),
         ({"tokens": ["\ud800"], "tags": ["O"]}, "half a character"),
+        ({"tokens": ["a"], "tags": ["B-\ud800"]}, "the tag has half a character"),
         ({"tokens": ["a"]}, "no column 'tags'"),
         ([1], "not an object"),
     ],
@@ -76,6 +78,7 @@ def test_unusable_rows_are_refused_by_line(tmp_path: Path, row: Any, says: str) 
         ([{"start": 0, "label": "name"}], "an entity is"),
         ([[0, 9, "name"]], "where there is nothing: the text has 5 characters"),
         ([[2, 2, "name"]], "where there is nothing"),
+        ([{"start": 1, "end": 3, "text": "李白", "label": "name"}], "'李白' is not what stands at 1 to 3: '白去'"),
         ([[0, 2, "name"], [1, 3, "place"]], "overlap at token 2"),
         ({"name": {"李白": [[0, 1]]}, "place": {"白": [[1, 1]]}}, "overlap"),
     ],
@@ -100,6 +103,10 @@ def test_of_overlapping_entities_the_longer_is_kept_where_asked(tmp_path: Path) 
         [
             {"start_offset": 4, "end_offset": 8, "type": "PER"},  # with the space after it
             {"start_offset": 11, "end_offset": 19, "type": "LOC"},
+        ],
+        [  # with what they say, its spaces written otherwise
+            {"start": 4, "end": 7, "text": "Ann", "labels": ["PER"]},
+            {"start": 11, "end": 19, "text": "New\\nYork ", "labels": ["LOC"]},
         ],
     ],
 )
@@ -131,6 +138,15 @@ def test_a_part_of_a_word_is_refused_or_taken_whole_and_counted(tmp_path: Path) 
     data = load(tmp_path / "a", [row], SPANS, repair_tags=True)
     assert data.splits["train"][0].tags == ["B-PER", "O"]
     assert dict(data.tallies["train"].changed)["entity widened to whole words"] == 1
+
+
+def test_many_entities_in_a_long_text_are_placed_in_moments(tmp_path: Path) -> None:
+    count = 20_000
+    row = {"text": "Ann went. " * count, "label": [[10 * i, 10 * i + 3, "PER"] for i in range(count)]}
+    began = time.perf_counter()
+    (sentence,) = load(tmp_path / "a", [row], SPANS).splits["train"]
+    assert time.perf_counter() - began < 30  # each with each token and each other takes minutes
+    assert sentence.tags == ["B-PER", "O", "O"] * count
 
 
 def test_a_type_unseen_in_training_is_refused_with_its_place(tmp_path: Path) -> None:

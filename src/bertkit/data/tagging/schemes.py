@@ -9,7 +9,9 @@ Scheme = Literal["iob1", "bio", "bioes", "bmes", "io", "token"]
 """`io` and `token` have no prefixes: in `io` neighbours of one type are one entity, in `token` each is one, as parts of
 speech are."""
 
-_TAG = re.compile(r"([BIESMLU])-(.+)", re.DOTALL)
+_TAG = re.compile(r"([BIESMLU])-(\S|\S.*\S)", re.DOTALL)
+# Tags of a scheme in other letters or another order, such as b-per, B_PER or PER-B.
+_ALIKE = re.compile(r"(?P<first>[BIESMLU])(?:[-_.].+)?|.+[-_.](?P<last>[BIESMLU])", re.DOTALL | re.IGNORECASE)
 # The prefixes that each scheme has; BILOU is BIOES with other letters.
 _LETTERS: Mapping[Scheme, str] = {"iob1": "BIO", "bio": "BIO", "bioes": "BIOESLU", "bmes": "BMESO"}
 # Every scheme's prefixes in BIOES's letters.
@@ -74,6 +76,22 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
     return "iob1" if opening_i > free_b else "bio"
 
 
+def misspelt_tag(tags: Iterable[str]) -> str | None:
+    """A tag that `detect_scheme` would take for a type though all of them are prefix and type, spelt otherwise.
+
+    All must be, and some begin and others continue entities or are `o`, so that types such as B_cell are left alone.
+    """
+    given = set(tags)
+    seen = given - {"O", "o", "0"}
+    found = {tag: _ALIKE.fullmatch(tag) for tag in sorted(seen)}
+    for side in ("first", "last"):
+        prefixes = {tag: match[side].upper() for tag, match in found.items() if match and match[side]}
+        others = {"I", "E", "M"} & set(prefixes.values()) or "o" in given
+        if len(prefixes) == len(found) and "B" in prefixes.values() and others:
+            return next(tag for tag, prefix in prefixes.items() if prefix == "B")
+    return None
+
+
 def with_type(tags: Iterable[str]) -> dict[str, str]:
     """What tags become where all are prefixes alone, such as B, M, E and S of words: prefixes of one type, `UNTYPED`.
 
@@ -110,7 +128,8 @@ def _read_bare(tags: Sequence[str], *, apart: bool) -> Reading:
             entities[-1] = entities[-1]._replace(end=place + 1)
         else:
             entities.append(Entity(tag, place, place + 1))
-    return Reading(entities, [(place, "the tag is empty") for place, tag in enumerate(tags) if not tag])
+    spaced = [(place, f"{tag!r} has spaces around it") for place, tag in enumerate(tags) if tag != tag.strip()]
+    return Reading(entities, [(place, "the tag is empty") for place, tag in enumerate(tags) if not tag] + spaced)
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.tagging.places import EMPTY, Placed, from_places
-from bertkit.data.tagging.schemes import Scheme, detect_scheme, read_tags, with_type, write_tags
+from bertkit.data.tagging.schemes import Scheme, detect_scheme, misspelt_tag, read_tags, with_type, write_tags
 from bertkit.data.task_examples import Tally, drop
 from bertkit.data.task_labels import UnusableError, refuse_surrogates
 from bertkit.errors import DataError
@@ -81,6 +81,7 @@ def read_sentences(
             else:
                 made = _from_tags(row, scheme, repair=repair, tally=tally)
             refuse_surrogates(made[2], "sentence")
+            refuse_surrogates("".join(made[1]), "tag")
         except UnusableError as e:
             where = getattr(e, "where", None) or row.where
             drop(tally, e.reason, DataError(e.what, where=where, remedy=e.remedy), max_bad_rows)
@@ -90,9 +91,25 @@ def read_sentences(
         yield TaggedSentence(f"{prefix}:{row.number}", tokens, tags, text, starts, ends, where)
 
 
-def scheme_of(rows: Iterable[Row | BadRow]) -> Scheme:
-    """The scheme that the tags of all rows together are in."""
-    return detect_scheme(_all_tags(rows))
+def scheme_of(rows: Sequence[Row | BadRow]) -> Scheme:
+    """The scheme that the tags of all rows together are in.
+
+    Raises:
+        DataError: they are those of a scheme, spelt so that they would be taken for types.
+    """
+    scheme = detect_scheme(_all_tags(rows))
+    tag = misspelt_tag(tag for tags in _all_tags(rows) for tag in tags) if scheme in ("io", "token") else None
+    if tag is not None:
+        where = next(
+            row.where
+            for row in rows
+            if isinstance(row, Row) and _are_strings(tags := row.values.get("tags")) and tag in tags
+        )
+        remedy = "Write B-PER, I-PER and O, with a hyphen and in capitals; or if they are types, say source.scheme=io."
+        raise DataError(
+            f"the tag {tag!r} seems to be a prefix and a type, which BIO writes otherwise", where=where, remedy=remedy
+        )
+    return scheme
 
 
 def with_types(rows: Sequence[Row | BadRow]) -> Sequence[Row | BadRow]:
