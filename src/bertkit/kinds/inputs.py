@@ -3,22 +3,23 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bertkit.data.task_labels import UnusableError, refuse_surrogates
 from bertkit.errors import BertkitError, DataError
 
 
 def read_texts(given: Any, columns: Sequence[str], number: int) -> dict[str, Any]:
     """The texts of an input by column: a string where there is one column, a sequence in their order, or a mapping.
 
-    A mapping's other entries are kept, so that an `id` comes back with the prediction.
+    Of a mapping's other entries the `id` is kept, so that it comes back with the prediction; its gold is not looked at.
 
     Raises:
-        DataError: a text is missing or is no string.
+        DataError: a text is missing, is no string, or has half a character.
     """
     match given:
         case str() if len(columns) == 1:
             found = {columns[0]: given}
         case Mapping():
-            found = dict(given)
+            found = {name: given[name] for name in ("id", *columns) if name in given}
         case Sequence() if not isinstance(given, str) and len(given) == len(columns):
             found = dict(zip(columns, given, strict=True))
         case _:
@@ -28,7 +29,20 @@ def read_texts(given: Any, columns: Sequence[str], number: int) -> dict[str, Any
             raise _refusal(f"has {column}: {_shown(found.get(column))}", columns, number)
         if not found[column].strip():
             raise _refusal(f"has an empty {column}", columns, number)
+        check_text(found[column], column, number)
     return found
+
+
+def check_text(text: str, role: str, number: int) -> None:
+    """Refuse a text with half a character, which no tokenizer reads.
+
+    Raises:
+        DataError: it has one; `role` and the `number` of the input say which.
+    """
+    try:
+        refuse_surrogates(text, role)
+    except UnusableError as e:
+        raise DataError(f"input {number}: {e.what}", remedy=e.remedy) from None
 
 
 def in_chunks(

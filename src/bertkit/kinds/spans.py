@@ -13,6 +13,7 @@ from bertkit.errors import ConfigError, DataError
 from bertkit.evaluation.span_search import best_spans
 from bertkit.evaluation.spans import best_threshold, score, score_intervals
 from bertkit.kinds.base import Kind, Prediction, Row
+from bertkit.kinds.inputs import check_text
 from bertkit.models import spans as models
 from bertkit.models.sources import ModelSource, trained_span_model
 from bertkit.training.prediction import Outputs
@@ -36,6 +37,8 @@ class Spans(Kind):
             passages = given["context"]
             if not passages or not all(isinstance(one, str) and one.strip() for one in passages):
                 raise DataError(f"input {number}: context is not a list of texts", remedy="Give one string a passage.")
+            for passage in passages:
+                check_text(passage, "context", number)
             row = super().as_row({**given, "context": passages[0]}, number)
             return {**row, "context": passages}
         return super().as_row(given, number)

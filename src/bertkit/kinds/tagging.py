@@ -16,6 +16,7 @@ from bertkit.data.tagging.words import word_places
 from bertkit.errors import DataError
 from bertkit.evaluation.tagging import score, score_intervals
 from bertkit.kinds.base import Kind, Prediction, Row
+from bertkit.kinds.inputs import check_text
 from bertkit.models import tagging as models
 from bertkit.models.crf import ChainScores
 from bertkit.models.losses import class_weights
@@ -37,6 +38,7 @@ class Tagging(Kind):
             if not isinstance(tokens, list) or not tokens or not all(isinstance(t, str) and t for t in tokens):
                 raise DataError(f"input {number}: tokens is not a list of strings", remedy="Give one string a token.")
             text, starts, ends = join_tokens(tokens)
+            check_text(text, "text", number)
             name = given.get("id", str(number))
             return {"id": name, "tokens": tokens, "text": text, "starts": starts, "ends": ends}
         row = super().as_row(given, number)
