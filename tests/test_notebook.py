@@ -139,6 +139,8 @@ def test_mistakes_are_told_before_anything_is_trained(start: Path, tmp_path: Pat
         bertkit.finetune("tagging", train=rows, model=start)
     with pytest.raises(DataError, match="train, example 2: is 'text alone'"):
         bertkit.finetune("classification", train=[("a", "b"), "text alone"], model=start)
+    with pytest.raises(DataError, match=r"train.jsonl:2: the text has half a character"):
+        bertkit.finetune("classification", train=[("a", "b"), ("a\ud83d", "c")], model=start)
     with pytest.raises(DataError, match="no examples"):
         bertkit.finetune("classification", train=[], model=start)
     with pytest.raises(ConfigError, match="did you mean 'learning_rate'"):

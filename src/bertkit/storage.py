@@ -113,9 +113,17 @@ def write_json_lines(path: Path, rows: Iterator[dict[str, Any]]) -> int:
     count = 0
     with atomic_file(path) as file:
         for row in rows:
-            file.write((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode())
+            file.write(_json_line(row))
             count += 1
     return count
+
+
+def _json_line(row: dict[str, Any]) -> bytes:
+    try:
+        return (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except UnicodeEncodeError:
+        # UTF-8 cannot hold half a character; JSON can, by its number, and readers say in which row it stands.
+        return (json.dumps(row, allow_nan=False) + "\n").encode()
 
 
 @contextmanager
