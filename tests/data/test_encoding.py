@@ -74,3 +74,13 @@ def test_single_texts_have_one_segment(folder: Path) -> None:
     assert isinstance(encoded, EncodedTexts)
     assert encoded.second is None
     assert not encoded.collate(np.array([0, 1]))["token_type_ids"].any()
+
+
+def test_texts_of_which_nothing_is_left_are_counted(folder: Path) -> None:
+    texts = ["one", "\u200b", "\u00ad\ufeff", "x", "[SEP]"]
+    single = encode_rows(folder, [{"text": text} for text in texts], [0] * 5, max_seq_length=8)
+    assert single.without_pieces == 2
+    rows = [
+        {"text": a, "text_pair": b} for a, b in (("one", "two"), ("\u200b", "two"), ("one", "\u200b"), ("\u200b",) * 2)
+    ]
+    assert encode_rows(folder, rows, [0] * 4, max_seq_length=8).without_pieces == 3

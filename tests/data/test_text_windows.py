@@ -57,3 +57,9 @@ def test_a_batch_keeps_the_windows_of_a_text_together(folder):
 def test_windows_that_do_not_move_on_are_refused(folder):
     with pytest.raises(ConfigError, match="window_overlap 4 leaves nothing new in a window of 4"):
         encode_documents(folder, ["w1"], np.zeros(1), max_seq_length=6, overlap=4, max_windows=2)
+
+
+def test_texts_of_which_nothing_is_left_are_counted(folder):
+    texts = ["w1", "\u200b", text(30), "\ufeff"]
+    encoded = encode_documents(folder, texts, np.zeros(4), max_seq_length=6, overlap=1, max_windows=2)
+    assert (encoded.without_pieces, encoded.window_count) == (2, 5)

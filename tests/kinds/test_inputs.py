@@ -54,3 +54,9 @@ def test_of_labelled_rows_the_texts_and_the_id_are_read(name: str, given: dict[s
     assert row["id"] == 7
     assert not {"label", "tags", "answers"} & set(row)
     assert all(row[column] == given.get(column, "a b") for column in kind(name).columns)
+
+
+def test_rows_of_which_nothing_is_read_are_told_with_the_scores() -> None:
+    told = kind("classification").notes({"truncated": 0, "texts_without_pieces": 2}, 9)
+    assert told == ["2 of 9 rows have a text that the tokenizer makes nothing of."]
+    assert kind("classification").notes({"truncated": 0, "texts_without_pieces": 0}, 9) == []

@@ -37,6 +37,13 @@ class EncodedTexts(EncodedRows):
     def lengths(self) -> Ints:
         return np.array([len(row) for row in self.rows], dtype=np.int64)
 
+    @property
+    def without_pieces(self) -> int:
+        """How many rows have a text of which the tokenizer makes nothing, such as one of zero-width characters."""
+        if self.second is None:
+            return int((self.lengths <= 2).sum())
+        return int(((self.second <= 2) | (self.lengths <= self.second + 1)).sum())
+
     def collate(self, chosen: Ints) -> Arrays:
         """`input_ids`, `token_type_ids`, (rows, length); `attention_mask` where there is padding; `labels` (rows, ...)."""
         ids, real = pad_rows([self.rows[i] for i in chosen], self.pad)

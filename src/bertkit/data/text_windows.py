@@ -36,6 +36,11 @@ class EncodedDocuments(EncodedRows):
         """The windows of all texts."""
         return sum(map(len, self.documents))
 
+    @property
+    def without_pieces(self) -> int:
+        """How many texts the tokenizer makes nothing of."""
+        return int((self.lengths <= 2).sum())
+
     def collate(self, chosen: Ints) -> Arrays:
         """`input_ids`, `token_type_ids` and, where there is padding, `attention_mask`, (windows, length); `text_windows`,
         which windows are a text's, (texts, windows); `labels` (texts, ...)."""

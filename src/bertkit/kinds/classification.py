@@ -78,13 +78,19 @@ class Classification(Kind):
         return self._problem.score_intervals(predictions, count=count)
 
     def counts(self, encoded: EncodedRows) -> dict[str, int]:
-        found = {"truncated": cast(EncodedTexts | EncodedDocuments, encoded).truncated}
+        texts = cast(EncodedTexts | EncodedDocuments, encoded)
+        found = {"truncated": texts.truncated, "texts_without_pieces": texts.without_pieces}
         return found | ({"windows": encoded.window_count} if isinstance(encoded, EncodedDocuments) else {})
 
     def notes(self, counts: Mapping[str, int], rows: int) -> list[str]:
+        notes = []
+        if counts["texts_without_pieces"]:
+            notes.append(
+                f"{counts['texts_without_pieces']} of {rows} rows have a text that the tokenizer makes nothing of."
+            )
         if not counts["truncated"]:
-            return []
+            return notes
         where = f"at {self.settings['max_seq_length']} tokens"
         if self._pooling is not None:
             where = f"after {self.settings['max_windows']} windows of {self.settings['max_seq_length']} tokens"
-        return [f"{counts['truncated']} of {rows} texts were cut {where}."]
+        return [*notes, f"{counts['truncated']} of {rows} texts were cut {where}."]
