@@ -181,7 +181,7 @@ def test_a_damaged_gzip_file_is_the_files_fault(tmp_path: Path, harm: str) -> No
 
 def test_tags_that_would_be_taken_for_types_are_refused(tmp_path: Path) -> None:
     content = "x O\n\nAnn B_PER\nLee I_PER\nsat O\n"
-    with pytest.raises(DataError, match="'B_PER' seems to be a prefix and a type") as caught:
+    with pytest.raises(DataError, match="'B_PER' seems to begin an entity") as caught:
         load(tmp_path, content)
     assert caught.value.where == f"{tmp_path}/train.conll:3"
     data = load(tmp_path, content, scheme="io")
@@ -191,3 +191,14 @@ def test_tags_that_would_be_taken_for_types_are_refused(tmp_path: Path) -> None:
 def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="train has no rows"):
         load(tmp_path, "\n\n").prepare(validation_percentage=10)
+
+
+def test_tags_in_the_column_of_tokens_are_noticed(tmp_path: Path) -> None:
+    content = "O\tplay\nB-song\tO\n\nO\tso\nB-song\twhat\nI-song\tnow\n"
+    with pytest.raises(DataError, match="the tokens are tags, such as 'B-song'") as caught:
+        load(tmp_path, content)
+    assert caught.value.where == f"{tmp_path}/train.conll:1"
+    assert "source.columns.token=2 source.columns.tag=1" in str(caught.value.remedy)
+    data = load(tmp_path, content, columns={"token": 2, "tag": 1})
+    assert [s.tags for s in data.splits["train"]] == [["O", "B-song"], ["O", "B-song", "I-song"]]
+    assert load(tmp_path, "O DET\nB-52 NOUN\nflew VERB\n").splits["train"][0].tokens == ["O", "B-52", "flew"]

@@ -104,6 +104,8 @@ def test_prefixes_alone_are_of_one_type() -> None:
         (["b-per", "o"], "b-per"),
         (["PER-B", "PER-I", "O"], "PER-B"),
         (["b", "m", "e", "s"], "b"),
+        (["(PER*", "*", "*)", "(LOC)*"], "(LOC)*"),
+        (["*", "NN", "("], None),
         (["B_cell", "O"], None),  # types of their own
         (["B_cell", "T_cell", "I_x"], None),
         (["b", "i", "n", "v"], None),  # parts of speech

@@ -77,9 +77,10 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
 
 
 def misspelt_tag(tags: Iterable[str]) -> str | None:
-    """A tag that `detect_scheme` would take for a type though all of them are prefix and type, spelt otherwise.
+    """A tag that `detect_scheme` would take for a type though all of them are a scheme's, written otherwise.
 
-    All must be, and some begin and others continue entities or are `o`, so that types such as B_cell are left alone.
+    All must be prefix and type, and some begin and others continue entities or are `o`, so that types such as B_cell are
+    left alone; or all are CoNLL-2012's brackets, such as `(PER*`, `*` and `*)`.
     """
     given = set(tags)
     seen = given - {"O", "o", "0"}
@@ -89,7 +90,8 @@ def misspelt_tag(tags: Iterable[str]) -> str | None:
         others = {"I", "E", "M"} & set(prefixes.values()) or "o" in given
         if len(prefixes) == len(found) and "B" in prefixes.values() and others:
             return next(tag for tag, prefix in prefixes.items() if prefix == "B")
-    return None
+    opening = [tag for tag in found if tag.startswith("(")]
+    return opening[0] if opening and all("*" in tag for tag in found) else None
 
 
 def with_type(tags: Iterable[str]) -> dict[str, str]:

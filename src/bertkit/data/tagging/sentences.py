@@ -9,7 +9,15 @@ from typing import Any, TypeGuard
 
 from bertkit.data.tables.rows import BadRow, Row
 from bertkit.data.tagging.places import EMPTY, Placed, from_places
-from bertkit.data.tagging.schemes import Scheme, detect_scheme, misspelt_tag, read_tags, with_type, write_tags
+from bertkit.data.tagging.schemes import (
+    Scheme,
+    detect_scheme,
+    misspelt_tag,
+    read_tags,
+    split_tag,
+    with_type,
+    write_tags,
+)
 from bertkit.data.task_examples import Tally, drop
 from bertkit.data.task_labels import UnusableError, refuse_surrogates
 from bertkit.errors import DataError
@@ -95,21 +103,26 @@ def scheme_of(rows: Sequence[Row | BadRow]) -> Scheme:
     """The scheme that the tags of all rows together are in.
 
     Raises:
-        DataError: they are those of a scheme, spelt so that they would be taken for types.
+        DataError: they would be taken for types, but are those of a scheme written otherwise, or are no tags at all: the
+            tokens are.
     """
     scheme = detect_scheme(_all_tags(rows))
-    tag = misspelt_tag(tag for tags in _all_tags(rows) for tag in tags) if scheme in ("io", "token") else None
-    if tag is not None:
-        where = next(
-            row.where
-            for row in rows
-            if isinstance(row, Row) and _are_strings(tags := row.values.get("tags")) and tag in tags
-        )
-        remedy = "Write B-PER, I-PER and O, with a hyphen and in capitals; or if they are types, say source.scheme=io."
-        raise DataError(
-            f"the tag {tag!r} seems to be a prefix and a type, which BIO writes otherwise", where=where, remedy=remedy
-        )
+    if scheme in ("io", "token"):
+        _refuse_misread(rows)
     return scheme
+
+
+def _refuse_misread(rows: Sequence[Row | BadRow]) -> None:
+    if (tag := misspelt_tag(tag for tags in _all_tags(rows) for tag in tags)) is not None:
+        where = next(row.where for row, tags in _strings(rows, "tags") if tag in tags)
+        what = f"the tag {tag!r} seems to begin an entity, which BIO writes otherwise"
+        remedy = "Write B-PER, I-PER and O, with a hyphen and in capitals; or if they are types, say source.scheme=io."
+        raise DataError(what, where=where, remedy=remedy)
+    if all(all(map(split_tag, tokens)) for _, tokens in _strings(rows, "tokens")):
+        found = [(row.where, token) for row, tokens in _strings(rows, "tokens") for token in tokens if token != "O"]
+        if found:
+            remedy = "Say where they stand: source.columns.token=2 source.columns.tag=1; or columns.tokens and .tags."
+            raise DataError(f"the tokens are tags, such as {found[0][1]!r}", where=found[0][0], remedy=remedy)
 
 
 def with_types(rows: Sequence[Row | BadRow]) -> Sequence[Row | BadRow]:
@@ -127,8 +140,14 @@ def _renamed(row: Row | BadRow, names: Mapping[str, str]) -> Row | BadRow:
 
 
 def _all_tags(rows: Iterable[Row | BadRow]) -> Iterator[list[str]]:
-    found = (row.values.get("tags") for row in rows if isinstance(row, Row))
-    return (tags for tags in found if _are_strings(tags))
+    return (tags for _, tags in _strings(rows, "tags"))
+
+
+def _strings(rows: Iterable[Row | BadRow], column: str) -> Iterator[tuple[Row, list[str]]]:
+    """The rows in which a column is a list of strings, and the list."""
+    for row in rows:
+        if isinstance(row, Row) and _are_strings(values := row.values.get(column)):
+            yield row, values
 
 
 def _are_strings(values: Any) -> TypeGuard[list[str]]:
