@@ -73,3 +73,11 @@ def test_parts_of_a_file_of_questions_are_told_how_to_be_one(tmp_path, rows):
     with pytest.raises(DataError, match="has no list 'data'") as caught:
         inspect_file(path, {})
     assert '"paragraphs"' in caught.value.remedy
+
+
+def test_lines_that_begin_with_a_broken_one_are_lines_still(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a", "label": "x"\n' + '{"text": "b", "label": "y"}\n{"text": "c", "label": "x"}\n')
+    found = inspect_file(path, {})
+    assert (found["format"], found["rows"]) == ("jsonl", {"read": 3, "used": 2, "bad": 1})
+    assert found["bad_rows"][0]["where"] == f"{path}:1"

@@ -146,6 +146,8 @@ def _json_format(path: Path, line: str) -> str:
     if line.lstrip().startswith("[") and not is_list(path):
         raise DataError("holds lists, not objects", where=str(path), remedy=ONE_A_LINE)
     first = _telling_object(path)
+    if not first and path.suffix.lower() == ".jsonl":
+        return "jsonl"
     if not first or any(isinstance(first.get(name), list) for name in ("data", "paragraphs", "qas")):
         return "squad"
     if isinstance(first.get("data"), dict) and isinstance(first.get("annotations"), list):
