@@ -75,8 +75,10 @@ class Lines:
         return None
 
     def _refuse_utf16(self, content: bytes) -> None:
-        # Without a mark, one of the two bytes of a letter is 0, which no text begins with.
-        if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:2]:
+        # Without a mark, every other byte of a line of ASCII is 0.
+        first, second = content[0:8:2], content[1:8:2]
+        halved = len(second) == 4 and ((all(first) and not any(second)) or (all(second) and not any(first)))
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff") or halved:
             raise DataError(
                 "looks like UTF-16", where=str(self.path), remedy="Convert it to UTF-8: iconv -f UTF-16 -t UTF-8."
             )
