@@ -130,3 +130,13 @@ def test_numbers_of_any_length_are_labels():
     assert read(LabelRule(), "-0.0") == "0"
     with pytest.raises(UnusableError, match="is not one of"):
         read(LabelRule(names=("yes", "no")), long)
+
+
+@pytest.mark.parametrize(
+    "rule", [LabelRule("regression"), LabelRule("multi_label_classification"), LabelRule(names=("x",))]
+)
+def test_a_document_in_the_place_of_a_label_is_not_told_in_full(rule):
+    with pytest.raises(UnusableError) as caught:
+        read(rule, "a long document " * 1000)
+    assert "a long document" in caught.value.what
+    assert len(caught.value.what) < 200

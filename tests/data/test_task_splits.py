@@ -111,6 +111,14 @@ def test_a_label_that_train_lacks_is_named_with_its_place():
         label_order(carved, None, carved=True)
 
 
+def test_documents_in_the_place_of_labels_are_not_told_in_full():
+    train = examples(*((f"t{i}", f"{i} " + "a long document " * 1000) for i in range(40)))
+    with pytest.raises(DataError) as caught:
+        label_order({"train": train, "validation": examples(("x", "another one " * 1000))}, None)
+    assert caught.value.what.startswith("the label 'another one another one")
+    assert len(str(caught.value)) < 3000
+
+
 def test_splits_that_could_only_mislead_are_refused():
     with pytest.raises(DataError, match="two labels or more, it has only 'a'"):
         label_order({"train": examples(("x", "a"), ("y", "a"))}, None)

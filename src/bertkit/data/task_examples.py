@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bertkit.data.tables.rows import BadRow, Row
-from bertkit.data.task_labels import DEFAULT, UNLABELLED, Label, LabelRule, UnusableError, refuse_surrogates
+from bertkit.data.task_labels import DEFAULT, UNLABELLED, Label, LabelRule, UnusableError, refuse_surrogates, shown
 from bertkit.errors import DataError
 
 _SHOWN_ERRORS = 20
@@ -116,7 +116,7 @@ def _text(value: Any, role: str) -> str:
     if value is None:
         raise UnusableError(empty, f"the {role} is missing")
     if not isinstance(value, str):
-        what = f"the {role} is {value!r}, a {type(value).__name__}"
+        what = f"the {role} is {shown(value)}, a {type(value).__name__}"
         raise UnusableError(f"{role} is not a string", what, "Write it as a string.")
     refuse_surrogates(value, role)
     if not value.strip():

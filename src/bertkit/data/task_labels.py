@@ -78,7 +78,7 @@ class LabelRule:
             return tuple(sorted(name for name in self.flags if _flag(values[FLAG + name], name)))
         value = values["label"]
         if self.unlabelled and not isinstance(value, list | tuple) and str(value).strip() in self.unlabelled:
-            raise UnusableError(UNLABELLED, f"the label is {value!r}")
+            raise UnusableError(UNLABELLED, f"the label is {shown(value)}")
         if self.problem_type == "regression":
             return _number(value)
         if self.separator is not None and isinstance(value, str):
@@ -86,13 +86,13 @@ class LabelRule:
         if isinstance(value, list | tuple):
             if self.problem_type == "single_label_classification":
                 remedy = "Set source.problem_type=multi_label_classification."
-                raise UnusableError(SEVERAL_LABELS, f"the label is {value!r}, a list", remedy)
+                raise UnusableError(SEVERAL_LABELS, f"the label is {shown(value)}, a list", remedy)
             return self._several(value, changed)
         if self.problem_type == "multi_label_classification":
             if value is None or (isinstance(value, float) and math.isnan(value)):
                 raise UnusableError(NO_LABEL, "the label is missing", "Write a row that has no label as [].")
             remedy = "Write a list, or say what separates labels: source.label_separator."
-            raise UnusableError(NOT_A_LIST, f"the label is {value!r}, not a list", remedy)
+            raise UnusableError(NOT_A_LIST, f"the label is {shown(value)}, not a list", remedy)
         return _named(_label(value, changed), self.names)
 
     def _several(self, values: Sequence[Any], changed: Counter[str]) -> tuple[str, ...]:
@@ -104,6 +104,12 @@ class LabelRule:
 
 
 DEFAULT = LabelRule()
+
+
+def shown(value: Any) -> str:
+    """A value as errors show it, cut: a wrong column may hold whole documents."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def refuse_surrogates(value: str, role: str) -> None:
@@ -136,7 +142,7 @@ def _label(value: Any, changed: Counter[str]) -> str:
         case str():
             refuse_surrogates(value, "label")
         case _:
-            raise UnusableError(BAD_LABEL, f"the label is {value!r}, a {type(value).__name__}")
+            raise UnusableError(BAD_LABEL, f"the label is {shown(value)}, a {type(value).__name__}")
     label = str(value).strip()
     if not label:
         raise UnusableError(NO_LABEL, "the label is empty")
@@ -155,7 +161,7 @@ def _named(label: str, names: Sequence[str] | None) -> str:
         return names[int(label)]
     raise UnusableError(
         UNKNOWN_LABEL,
-        f"the label {label!r} is not one of {', '.join(map(repr, names))}{did_you_mean(label, names)}",
+        f"the label {shown(label)} is not one of {', '.join(map(repr, names))}{did_you_mean(label, names)}",
         f"{_HUB_NONE if label == '-1' else ''}Correct it, or add it to source.label_names.",
     )
 
@@ -168,15 +174,15 @@ def _number(value: Any) -> float:
         case str() if not value.strip():
             raise UnusableError(NO_LABEL, "the label is empty")
         case bool():
-            raise UnusableError(NOT_A_NUMBER, f"the label is {value!r}, not a number")
+            raise UnusableError(NOT_A_NUMBER, f"the label is {shown(value)}, not a number")
         case str() if not _NUMBER.fullmatch(value.strip()):
             if _NOT_FINITE.fullmatch(value.strip()):
-                raise UnusableError(NOT_FINITE, f"the label is {value!r}")
+                raise UnusableError(NOT_FINITE, f"the label is {shown(value)}")
             remedy = "Write 1234.5 with a point and nothing else." if re.search("[0-9]", value) else None
-            raise UnusableError(NOT_A_NUMBER, f"the label is {value!r}, not a number", remedy)
+            raise UnusableError(NOT_A_NUMBER, f"the label is {shown(value)}, not a number", remedy)
         case int() | float() | str():
             return _finite(value)
-    raise UnusableError(NOT_A_NUMBER, f"the label is {value!r}, a {type(value).__name__}")
+    raise UnusableError(NOT_A_NUMBER, f"the label is {shown(value)}, a {type(value).__name__}")
 
 
 def _finite(value: float | str) -> float:
@@ -185,7 +191,7 @@ def _finite(value: float | str) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise UnusableError(NOT_FINITE, f"the label is {value!r}")
+        raise UnusableError(NOT_FINITE, f"the label is {shown(value)}")
     return number
 
 
@@ -199,5 +205,5 @@ def _flag(value: Any, name: str) -> bool:
         raise UnusableError(NO_LABEL, f"the label column {name!r} is empty", "Write 1 or 0.")
     flag = _FLAGS.get(str(value).strip().lower())
     if flag is None:
-        raise UnusableError(NOT_A_FLAG, f"the label column {name!r} is {value!r}", "Write 1 or 0.")
+        raise UnusableError(NOT_A_FLAG, f"the label column {name!r} is {shown(value)}", "Write 1 or 0.")
     return flag

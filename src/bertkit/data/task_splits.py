@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bertkit.data.task_examples import Example
-from bertkit.data.task_labels import Label, ProblemType
+from bertkit.data.task_labels import Label, ProblemType, shown
 from bertkit.errors import DataError
 
 Splits = dict[str, list[Example]]
@@ -111,7 +111,7 @@ def problem_type(splits: Mapping[str, Sequence[Example]]) -> ProblemType:
     several = [example for example in examples if isinstance(example.label, tuple)]
     if several:
         if odd := next((example for example in examples if not isinstance(example.label, tuple)), None):
-            what = f"the label is {odd.label!r}, that of {several[0].where} is a list"
+            what = f"the label is {shown(odd.label)}, that of {several[0].where} is a list"
             raise DataError(what, where=odd.place, remedy="Write every label as a list, or none.")
         return "multi_label_classification"
     fractions = [example for example in examples if re.fullmatch(r"-?[0-9]*\.[0-9]+", str(example.label))]
@@ -140,7 +140,7 @@ def label_order(
     if not splits["train"]:
         raise DataError("train has no rows", remedy=SIZE_REMEDY)
     if len(trained) < (1 if several else 2):
-        only = f"only {min(trained)!r}" if trained else "none"
+        only = f"only {shown(min(trained))}" if trained else "none"
         wanted = "a label" if several else "two labels or more"
         cut_off = carved and any(set(labels_of(example)) - trained for example in splits["validation"])
         remedy = _RARE_REMEDY if cut_off else _COLUMN_REMEDY
@@ -149,7 +149,7 @@ def label_order(
         for example in examples:
             if unseen := [label for label in labels_of(example) if label not in trained]:
                 raise DataError(
-                    f"the label {unseen[0]!r} of {split} does not occur in train, which has {_listed(sorted(trained))}",
+                    f"the label {shown(unseen[0])} of {split} does not occur in train, which has {_listed(sorted(trained))}",
                     where=example.place,
                     remedy=_RARE_REMEDY if carved and split == "validation" else _UNSEEN_REMEDY,
                 )
@@ -245,9 +245,9 @@ SIZE_REMEDY = "Give more rows, another file, or another validation_percentage or
 
 
 def _shown(example: Example) -> str:
-    return repr(list(example.label)) if isinstance(example.label, tuple) else repr(example.label)
+    return shown(list(example.label) if isinstance(example.label, tuple) else example.label)
 
 
 def _listed(labels: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, labels[:20]))
-    return shown if len(labels) <= 20 else f"{shown} and {len(labels) - 20} more"
+    first = ", ".join(map(shown, labels[:20]))
+    return first if len(labels) <= 20 else f"{first} and {len(labels) - 20} more"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bertkit.data.task_labels import UnusableError, refuse_surrogates
+from bertkit.data.task_labels import UnusableError, refuse_surrogates, shown
 from bertkit.errors import BertkitError, DataError
 
 
@@ -23,10 +23,10 @@ def read_texts(given: Any, columns: Sequence[str], number: int) -> dict[str, Any
         case Sequence() if not isinstance(given, str) and len(given) == len(columns):
             found = dict(zip(columns, given, strict=True))
         case _:
-            raise _refusal(f"is {_shown(given)}", columns, number)
+            raise _refusal(f"is {shown(given)}", columns, number)
     for column in columns:
         if not isinstance(found.get(column), str):
-            raise _refusal(f"has {column}: {_shown(found.get(column))}", columns, number)
+            raise _refusal(f"has {column}: {shown(found.get(column))}", columns, number)
         if not found[column].strip():
             raise _refusal(f"has an empty {column}", columns, number)
         check_text(found[column], column, number)
@@ -72,8 +72,3 @@ def _refusal(what: str, columns: Sequence[str], number: int) -> DataError:
     return DataError(
         f"input {number} {what}", remedy=f"Give {wanted}, or an object with {' and '.join(map(repr, columns))}."
     )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
