@@ -59,6 +59,14 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
     assert len(read(path)[0]) == 1
 
 
+def test_another_encoding_is_told_with_its_remedy(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", (ENGLISH, []))
+    path.write_bytes(path.read_text().encode("utf-16"))
+    with pytest.raises(DataError, match="not UTF-8: invalid start byte at byte 0") as caught:
+        read(path)
+    assert caught.value.remedy == "Convert the file to UTF-8."
+
+
 def test_wrong_offsets_are_refused_with_their_count_and_examples(tmp_path: Path) -> None:
     wrong = [entry(f"q{i}", answers=[answer(ENGLISH, "1871", move=i)]) for i in range(9)]
     path = write(tmp_path / "a.json", (ENGLISH, wrong))

@@ -40,7 +40,8 @@ def _load(path: Path) -> Any:
     try:
         return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as e:
-        raise DataError(f"not UTF-8: {e.reason} at byte {e.start:,}", where=str(path)) from None
+        what = f"not UTF-8: {e.reason} at byte {e.start:,}"
+        raise DataError(what, where=str(path), remedy="Convert the file to UTF-8.") from None
     except (ValueError, RecursionError) as e:
         raise DataError(f"not JSON: {e}", where=str(path), remedy=_LAYOUT) from None
 
