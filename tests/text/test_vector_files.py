@@ -100,6 +100,16 @@ def test_any_word_without_a_space_comes_back(
     np.testing.assert_array_equal(found.values, values)
 
 
+def test_any_white_space_stands_between_numbers(tmp_path: Path) -> None:
+    """A word does not take in what stands between it and its numbers."""
+    path = tmp_path / "v"
+    for content in (b"a  1   2 \nb c\t3\t4\n", b"2 2\na\t1 2\nb c  3 4\n"):
+        path.write_bytes(content)
+        found = read_vectors(path)
+        assert found.words == ["a", "b c"]
+        assert found.values.tolist() == [[1, 2], [3, 4]]
+
+
 def test_a_word_of_glove_may_hold_spaces_and_of_two_the_first_counts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -115,6 +125,8 @@ def test_a_word_of_glove_may_hold_spaces_and_of_two_the_first_counts(
     ("content", "message"),
     [
         (b"2 2\na 1 2\nb 1\n", r"v:3: has 1 numbers after the word, not 2"),
+        (b"2 2\na 1 2 3\nb 4 5 6\n", r"v:2: has 3 numbers after the word, and the header promises 2"),
+        (b"2 9\na 1 2\nb 4 5\n", r"(?s)header promises 2 words.*second line is not a word and 9 numbers"),
         (b"a 1 2\nb 1 x\n", r"v:2: is not a word and 2 numbers"),
         (b"a 1 2\nb nan 1\n", r"v:2: has a number that is not finite, of the word 'b'"),
         (b"a 1 2\n\xff 3 1\n", r"v:2: has a word that is not UTF-8"),

@@ -54,6 +54,7 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
                 raise DataError(f"promises vectors of {width} numbers", where=f"{path}:1")
             if _is_binary(file, width):
                 return _collect(_binary(file, path, count, width), path, wanted)
+            _check_width(file, path, width)
             return _collect(_lines(file, path, width, 2), path, wanted, promised=count)
     except (OSError, EOFError, zlib.error) as e:
         raise DataError(getattr(e, "strerror", None) or str(e), where=str(path)) from None
@@ -99,11 +100,34 @@ def _is_binary(file: BinaryIO, width: int) -> bool:
         return True
 
 
+def _check_width(file: BinaryIO, path: Path, width: int) -> None:
+    """Refuse a header that promises fewer numbers than the first line holds; the file stands where it stood.
+
+    Read from the right, that line would make a word of its first number too.
+    """
+    place = file.tell()
+    over = file.readline().split()[1:-width]
+    file.seek(place)
+    if over and all(map(_is_number, over)):
+        found = len(over) + width
+        raise DataError(f"has {found} numbers after the word, and the header promises {width}", where=f"{path}:2")
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _lines(file: BinaryIO, path: Path, width: int, first: int) -> Iterator[tuple[str, Floats]]:
     for number, line in enumerate(file, first):
-        # From the right: some words of GloVe's hold spaces.
-        word, *numbers = line.rstrip().rsplit(b" ", width)
         where = f"{path}:{number}"
+        if line[:1].isspace() and line.strip():
+            raise DataError("has an empty word", where=where)
+        # From the right: some words of GloVe's hold spaces.
+        word, *numbers = line.rsplit(maxsplit=width) or [b""]
         if len(numbers) != width or width < 1:
             raise DataError(f"has {len(numbers)} numbers after the word, not {width}", where=where)
         try:
@@ -122,7 +146,11 @@ def _binary(file: BinaryIO, path: Path, count: int, width: int) -> Iterator[tupl
         content = file.read(4 * width)
         where = f"{path}, word {number}"
         if len(content) != 4 * width:
-            raise DataError(f"ends here, and its header promises {count} words", where=where)
+            raise DataError(
+                f"ends here, and its header promises {count} words",
+                where=where,
+                remedy=f"It was read as binary, for its second line is not a word and {width} numbers.",
+            )
         yield _checked(bytes(word), np.frombuffer(content, dtype="<f4").astype(np.float32), where)
     if file.read(2).strip():
         raise DataError(f"goes on after the {count} words that its header promises", where=str(path))
