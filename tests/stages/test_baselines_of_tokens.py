@@ -115,6 +115,16 @@ def test_spellings_are_for_tagging(questions: TaskData, tmp_path: Path) -> None:
         run(finetune, FinetuneConfig, tmp_path / "m", *SMALL, "model.characters.size=8", data=questions)
 
 
+def test_pooling_is_for_texts(questions: TaskData, names: TaskData, tmp_path: Path) -> None:
+    """Unread, its parameters would get no gradient, at which several processes stop."""
+    for number, data in enumerate((questions, names)):
+        with pytest.raises(ConfigError, match=r"model\.rnn\.pooling: makes one vector of a text"):
+            run(finetune, FinetuneConfig, tmp_path / str(number), *SMALL, "model.rnn.pooling=attention", data=data)
+    with pytest.raises(ConfigError, match=r"model\.textcnn\.k, model\.textcnn\.pooling: makes one vector"):
+        kmax = ["model.textcnn.pooling=kmax", "model.textcnn.k=2"]
+        run(finetune, FinetuneConfig, tmp_path / "k", "model.backbone=textcnn", *kmax, data=names)
+
+
 def test_chinese_text_is_tagged_by_its_characters(tmp_path: Path) -> None:
     """Units of the data, characters, are no matter of the units that the network reads, which are words."""
     rng, lines = random.Random(0), []

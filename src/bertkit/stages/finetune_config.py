@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from bertkit.config import Config, runtime
-from bertkit.errors import ConfigError
 from bertkit.stages.model_config import ModelConfig
 from bertkit.stages.training_config import Above0, AtLeast0, AtLeast0Int, Below1, Positive, Share, TrainingConfig
 
@@ -262,9 +261,8 @@ class FinetuneConfig(TrainingConfig):
         """What a model of this kind of task keeps, to read new rows as it read those it learnt from."""
         block = getattr(self, kind, None)
         own = block.model_dump(mode="json") if block is not None else {}
+        self.model.check_kind(kind)
         if (spelling := self.model.characters) is not None:
-            if kind != "tagging":
-                raise ConfigError(f"model.characters is for tagging, and this is a task of kind {kind!r}")
             own["max_word_bytes"] = spelling.max_bytes
         return {"max_seq_length": self.max_seq_length, **own}
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from bertkit.config import Config, runtime
+from bertkit.errors import ConfigError
 from bertkit.stages.training_config import Positive, Share
 
 # What `dropout` is where it is not set: before the head and, where there are several, between layers.
@@ -163,6 +164,22 @@ class ModelConfig(Config):
         if unread := sorted(self.model_fields_set - read):
             raise ValueError(f"{', '.join(unread)}: not read by the backbone {self.backbone}")
         return self
+
+    def check_kind(self, kind: str) -> None:
+        """Refuse what a task of this kind does not read.
+
+        Raises:
+            ConfigError: spelling is given and it is not tagging, or pooling and it has no one vector of a text.
+        """
+        if self.characters is not None and kind != "tagging":
+            raise ConfigError(f"model.characters is for tagging, and this is a task of kind {kind!r}")
+        block: Config | None = getattr(self, self.backbone, None)
+        if kind == "classification" or block is None:
+            return
+        if unread := sorted({"pooling", "k"} & block.model_fields_set):
+            names = ", ".join(f"model.{self.backbone}.{name}" for name in unread)
+            what = f"{names}: makes one vector of a text, which a task of kind {kind!r} does not read"
+            raise ConfigError(what, remedy="Leave it out: each token's state is read.")
 
     @property
     def display_name(self) -> str:
