@@ -13,7 +13,7 @@ import pytest
 from bertkit import storage
 from bertkit.artifacts import Corpus, WordVectors
 from bertkit.config import build, parse_overrides
-from bertkit.errors import DataError, HostError, NumericError, TerminatedError
+from bertkit.errors import ConfigError, DataError, HostError, NumericError, TerminatedError
 from bertkit.stages.corpus import CorpusConfig, corpus
 from bertkit.stages.word2vec import Word2VecConfig, word2vec
 from bertkit.training import word2vec as training
@@ -130,6 +130,19 @@ def test_a_stopped_run_comes_to_the_same_end(
     again = done[10]
     assert again == (9 if how == "killed" else 11), "it went on from its newest checkpoint"
     assert done[-1] > 20
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["objective=hierarchical_softmax", "negative=9"], "negative: not read by the objective hierarchical_softmax"),
+        (["objective=hierarchical_softmax", "noise_exponent=1"], "noise_exponent: not read by the objective"),
+        (["learning_rate=1e-5"], "end_learning_rate 0.0001 is above learning_rate 1e-05"),
+    ],
+)
+def test_options_that_say_nothing_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(Word2VecConfig, parse_overrides(overrides))
 
 
 def test_what_cannot_be_learnt_is_said(text: Corpus, tmp_path: Path) -> None:

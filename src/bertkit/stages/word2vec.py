@@ -3,9 +3,9 @@
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bertkit import storage
 from bertkit.artifacts import SPARE, Corpus, WordVectors
@@ -77,6 +77,15 @@ class Word2VecConfig(Config):
 
     save_steps: int = runtime(50, ge=1)
     """A checkpoint every so many steps; a step is about a million words."""
+
+    @model_validator(mode="after")
+    def _options_are_read(self) -> Self:
+        unread = sorted({"negative", "noise_exponent"} & self.model_fields_set)
+        if self.objective == "hierarchical_softmax" and unread:
+            raise ValueError(f"{', '.join(unread)}: not read by the objective hierarchical_softmax")
+        if self.end_learning_rate > self.learning_rate:
+            raise ValueError(f"end_learning_rate {self.end_learning_rate} is above learning_rate {self.learning_rate}")
+        return self
 
 
 @stage("word2vec", version=1, resumable=True)
