@@ -30,7 +30,7 @@ SMALL = [
     *("warmup_steps=0", "model.embeddings.size=16"),
 ]
 BACKBONES = {
-    "textcnn": ["model.textcnn.num_filters=8", "model.textcnn.norm=batch", "regularization.max_norm=3"],
+    "textcnn": ["model.textcnn.num_filters=8", "model.textcnn.norm=batch", "micro_batch_size=8", "regularization.max_norm=3"],
     "rnn": ["model.rnn.hidden_size=8"],
     "transformer": ["model.transformer.hidden_size=16", "model.transformer.intermediate_size=16"],
     "bag": ["model.bag.buckets=100"],
@@ -256,6 +256,12 @@ def test_inputs_that_do_not_fit_the_backbone_are_refused(data: TaskData, tokeniz
     for i, (options, inputs, message) in enumerate(cases):
         with pytest.raises(ConfigError, match=message):
             run(finetune, FinetuneConfig, tmp_path / str(i), "device=cpu", *options, data=data, **inputs)
+
+
+def test_batch_norm_is_by_whole_batches(data: TaskData, tmp_path: Path) -> None:
+    """`micro_batch_size` is no part of a result's name, so it may not change the result."""
+    with pytest.raises(ConfigError, match="normalises by a batch of 8, and 4 of it would be computed at once"):
+        train(tmp_path / "m", data, "textcnn", "micro_batch_size=4")
 
 
 def test_names_in_reports_say_what_a_network_is() -> None:

@@ -79,6 +79,8 @@ def finetune(
         summarise=kind.summarise,
         make_recipe=partial(make_recipe, learning_rate=config.learning_rate, seed=config.seed, **config.tricks()),
     )
+    if config.model.normalises_batches and session.micro_batch < config.train_batch_size:
+        raise _parted_batch(config.train_batch_size, session.micro_batch)
     if session.is_main:
         _warn_of_unknown(begin.folder, train)
     metric = task["primary"] if config.metric_for_best_model == "primary" else config.metric_for_best_model
@@ -168,6 +170,14 @@ def _augmented(
     path = config.augmentation.synonyms
     augmentation = Augmentation(config.seed, **options, synonyms=read_synonyms(path) if path is not None else {})
     return AugmentedRows(rows, kind.columns, partial(kind.encode, folder), augmentation, written)
+
+
+def _parted_batch(whole: int, part: int) -> ConfigError:
+    """Of parts, each would be normalised by itself: another model, under the same fingerprint."""
+    return ConfigError(
+        f"model.textcnn.norm=batch normalises by a batch of {whole}, and {part} of it would be computed at once",
+        remedy="Leave micro_batch_size out and launch one process, or set model.textcnn.norm=layer.",
+    )
 
 
 def _no_such_metric(metric: str, figures: dict[str, float]) -> ConfigError:

@@ -72,7 +72,7 @@ class TextCNNConfig(Config):
     k: Positive = 1
     """Values that kmax keeps."""
     norm: Literal["none", "batch", "layer"] = "none"
-    """Normalisation before the activation."""
+    """Normalisation before the activation; for `batch`, each batch is computed at once in one process."""
     activation: Literal["relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu"] = "relu"
     """What follows a filter."""
 
@@ -180,6 +180,11 @@ class ModelConfig(Config):
             names = ", ".join(f"model.{self.backbone}.{name}" for name in unread)
             what = f"{names}: makes one vector of a text, which a task of kind {kind!r} does not read"
             raise ConfigError(what, remedy="Leave it out: each token's state is read.")
+
+    @property
+    def normalises_batches(self) -> bool:
+        """Whether what a text becomes in training depends on those computed with it."""
+        return self.backbone == "textcnn" and self.textcnn.norm == "batch"
 
     @property
     def display_name(self) -> str:
