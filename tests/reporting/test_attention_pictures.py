@@ -1,6 +1,7 @@
 """What heads look at, drawn: lines, the table of heads, the command, and the report's examples."""
 
 import json
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,10 +14,11 @@ from bertkit.errors import ConfigError, DataError, StageError
 from bertkit.models import bert
 from bertkit.models.classification import new_classifier
 from bertkit.models.network import Classifier
-from bertkit.models.token_networks import SpanFinder
-from bertkit.reporting import attention, attention_page, attention_picture, markdown_page, page
+from bertkit.models.token_networks import SpanFinder, Tagger
+from bertkit.reporting import attention, attention_examples, attention_page, attention_picture, markdown_page, page
 from bertkit.reporting.collect import collect
 from bertkit.stages.report import ReportConfig
+from bertkit.text import word_level
 
 WORDS = ["the", "animal", "was", "tired", "it", "un", "##happy", "海", "边", "<", ">", "b"]
 
@@ -221,6 +223,32 @@ def test_a_transformer_has_pictures_as_a_bert_has(tmp_path, run_command):
         gaze.look(["the animal"])
     with pytest.raises(DataError, match="the model reads 12"):
         gaze.look(["it " * 6, "was " * 6])
+
+
+@pytest.mark.parametrize(
+    ("units", "text", "tokens"),
+    [
+        ("words", "it was tired, it", ["it", "was", "tired", ",", "it"]),
+        ("characters", "北京 it", ["北", "京", "[UNK]", "[UNK]"]),
+    ],
+)
+def test_a_tagger_reads_token_by_token(tmp_path, units, text, tokens):
+    """Its vocabulary is one of whole tokens: a text in one piece would be an unknown one."""
+    folder = fill_network(
+        tmp_path, Tagger, "transformer", TRANSFORMER,
+        labels=["O", "B-A", "I-A"], tagging_head="softmax", tagging_constrained=True,
+    )  # fmt: skip
+    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink(missing_ok=True)
+    words = ["it", "was", "tired", ",", "u.s.", "北", "京", *"abcde"]
+    word_level.save(word_level.word_tokenizer(words, lowercase=True, whole=True), folder)
+    (folder / "predictor.json").write_text(json.dumps({"units": units}))
+    gaze = attention.Gaze(folder)
+    assert gaze.look([text]).tokens == ["[CLS]", *tokens, "[SEP]"]
+    line = {"id": "1", "tokens": ["it", "U.S."]}
+    system = SimpleNamespace(name="a tagger", runs=[SimpleNamespace(seed=1, predictions=[line])])
+    found = attention_examples.look(system, folder, [], {"1": {"id": "1", "texts": ["itU.S."]}}, limit=1)
+    assert found["views"][0]["tokens"] == ["[CLS]", "it", "u.s.", "[SEP]"]
 
 
 def test_what_a_context_takes_from_its_question_is_drawn(tmp_path, run_command):

@@ -30,7 +30,12 @@ SMALL = [
     *("warmup_steps=0", "model.embeddings.size=16"),
 ]
 BACKBONES = {
-    "textcnn": ["model.textcnn.num_filters=8", "model.textcnn.norm=batch", "micro_batch_size=8", "regularization.max_norm=3"],
+    "textcnn": [
+        "model.textcnn.num_filters=8",
+        "model.textcnn.norm=batch",
+        "micro_batch_size=8",
+        "regularization.max_norm=3",
+    ],
     "rnn": ["model.rnn.hidden_size=8"],
     "transformer": ["model.transformer.hidden_size=16", "model.transformer.intermediate_size=16"],
     "bag": ["model.bag.buckets=100"],

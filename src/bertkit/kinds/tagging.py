@@ -12,7 +12,7 @@ from bertkit.data.encoded import EncodedRows
 from bertkit.data.tagging.encoding import EncodedTags, encode_sentences
 from bertkit.data.tagging.schemes import read_tags
 from bertkit.data.tagging.sentences import join_tokens
-from bertkit.data.tagging.words import word_places
+from bertkit.data.tagging.words import token_places
 from bertkit.errors import DataError
 from bertkit.evaluation.tagging import score, score_intervals
 from bertkit.kinds.base import Kind, Prediction, Row
@@ -42,7 +42,7 @@ class Tagging(Kind):
             name = given.get("id", str(number))
             return {"id": name, "tokens": tokens, "text": text, "starts": starts, "ends": ends}
         row = super().as_row(given, number)
-        spans = self._token_places(row["text"])
+        spans = token_places(row["text"], self.task.get("units", "words"))
         return {
             "id": row["id"],
             "text": row["text"],
@@ -50,11 +50,6 @@ class Tagging(Kind):
             "starts": [start for start, _ in spans],
             "ends": [end for _, end in spans],
         }
-
-    def _token_places(self, text: str) -> list[tuple[int, int]]:
-        if self.task.get("units") == "characters":
-            return [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
-        return word_places(text)
 
     def encode(self, folder: Path, rows: Sequence[Row]) -> EncodedTags:
         ids = {label: i for i, label in enumerate(self.task["labels"])}

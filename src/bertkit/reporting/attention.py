@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bertkit.data.tagging.words import token_places
 from bertkit.errors import DataError
 from bertkit.text.wordpiece import load_encoder
 
@@ -60,6 +61,7 @@ class Gaze:
         self._most: int | None = None
         self._network: Any = None
         self._window: dict[str, int] = {}
+        self._units: str | None = None  # of a baseline that tags, which reads token by token
         if (folder / "network.json").is_file():
             self._load_network()
         else:
@@ -91,11 +93,16 @@ class Gaze:
         if options.get("positions") == "learned":
             self._most = options["max_length"]
         self._reads = [2] if self.asks or facts.get("pairs") else [1]
+        if "tagging_head" in facts:
+            known = self.folder / "predictor.json"
+            told = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
+            self._units = told.get("units", "words")
 
-    def look(self, texts: Sequence[str], *, limit: int | None = None) -> Seen:
+    def look(self, texts: Sequence[str | Sequence[str]], *, limit: int | None = None) -> Seen:
         """What the model looks at in one text or in two read as a pair, a question before its context.
 
-        Of a text that is read in windows by attention over them, `tokens` are its windows.
+        Of a text that is read in windows by attention over them, `tokens` are its windows. A text may be given as tokens,
+        each of which is read by itself, as taggers do.
 
         Args:
             limit: tokens that are read; those beyond are cut.
@@ -109,7 +116,8 @@ class Gaze:
             wanted = " or ".join({1: "one text", 2: "two texts"}[count] for count in self._reads)
             remedy = "Give a question, then its context." if self.asks else f"Give {wanted}."
             raise DataError(f"{len(texts)} were given, the model reads {wanted}", remedy=remedy)
-        if limit is None and len(texts) == 1 and self._window and (seen := self._look_at_windows(texts[0])):
+        one = texts[0] if len(texts) == 1 else None
+        if limit is None and isinstance(one, str) and self._window and (seen := self._look_at_windows(one)):
             return seen
         tokens, ids, segments, cut = self._encoded(texts, limit)
         if self._most is not None and len(tokens) > self._most:
@@ -150,19 +158,30 @@ class Gaze:
         named = [f"{i}: {self._encoder.decode(ids[1:-1].tolist())}" for i, ids in enumerate(windows, 1)]
         return Seen(named, documents.truncated > 0, np.zeros((0, 0, 0, 0)), None, {"text": weights})
 
-    def _encoded(self, texts: Sequence[str], limit: int | None) -> tuple[list[str], list[int], list[int], bool]:
+    def _encoded(
+        self, texts: Sequence[str | Sequence[str]], limit: int | None
+    ) -> tuple[list[str], list[int], list[int], bool]:
         tokens, segments, cut = ["[CLS]"], [0], False
         each = None if limit is None else max((limit - 1) // len(texts) - 1, 1)
         ids = [self._special("[CLS]")]
         for number, text in enumerate(texts):
-            found = self._encoder.encode(text, add_special_tokens=False)
-            if not found.ids:
+            parts = [self._encoder.encode(part, add_special_tokens=False) for part in self._parts(text)]
+            found = [pair for part in parts for pair in zip(part.tokens, part.ids, strict=True)]
+            if not found:
                 raise DataError(f"the text {text[:60]!r} has no tokens", remedy="Give a text with words in it.")
-            cut |= each is not None and len(found.ids) > each
-            tokens += [*found.tokens[:each], "[SEP]"]
-            ids += [*found.ids[:each], self._special("[SEP]")]
+            cut |= each is not None and len(found) > each
+            tokens += [*(token for token, _ in found[:each]), "[SEP]"]
+            ids += [*(id for _, id in found[:each]), self._special("[SEP]")]
             segments += [number] * (len(ids) - len(segments))
         return tokens, ids, segments, cut
+
+    def _parts(self, text: str | Sequence[str]) -> Sequence[str]:
+        """What of a text is encoded by itself."""
+        if not isinstance(text, str):
+            return text
+        if self._units is None:
+            return [text]
+        return [text[start:end] for start, end in token_places(text, self._units)]
 
     def _special(self, token: str) -> int:
         found = self._encoder.token_to_id(token)

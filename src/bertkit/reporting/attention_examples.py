@@ -47,13 +47,13 @@ def look(
 
 def _texts(
     system: System, shown: list[Mapping[str, Any]], examples: Mapping[str, Mapping[str, Any]]
-) -> dict[str, list[str]]:
-    """Texts by id: those of the mistakes, or of the first examples where there are none."""
+) -> dict[str, list[str | list[str]]]:
+    """Texts by id, those to tag as their tokens: those of the mistakes, or of the first examples where there are none."""
     rows = {str(row["id"]): row for row in system.runs[0].predictions}
-    found = {}
+    found: dict[str, list[str | list[str]]] = {}
     for id in [*(str(one["id"]) for one in shown), *rows]:
-        if id in examples:
+        if "tokens" in rows.get(id, {}):
+            found[id] = [rows[id]["tokens"]]
+        elif id in examples:
             found[id] = list(examples[id]["texts"])
-        elif "tokens" in rows.get(id, {}):
-            found[id] = [" ".join(rows[id]["tokens"])]
     return found

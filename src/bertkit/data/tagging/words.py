@@ -14,6 +14,13 @@ def word_places(text: str) -> list[tuple[int, int]]:
     return [place for found in _WORDS.finditer(text) for place in _single_wide(text, *found.span())]
 
 
+def token_places(text: str, units: str) -> list[tuple[int, int]]:
+    """Where the tokens of a text to tag begin and end: `word_places`, or, where `units` are `characters`, each of them."""
+    if units == "characters":
+        return [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
+    return word_places(text)
+
+
 def _single_wide(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """A match, with East Asian characters each by itself."""
     if text[start:end].isascii():
