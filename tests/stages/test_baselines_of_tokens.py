@@ -115,6 +115,22 @@ def test_spellings_are_for_tagging(questions: TaskData, tmp_path: Path) -> None:
         run(finetune, FinetuneConfig, tmp_path / "m", *SMALL, "model.characters.size=8", data=questions)
 
 
+def test_no_special_token_is_a_word_with_a_vector(tmp_path: Path) -> None:
+    """Padding would be a token of the text, and what is unknown a word among others."""
+    sentences = [f"[UNK] O\nRome B-A\n[PAD] O\nw{i} O\n" for i in range(20)]
+    (tmp_path / "train.conll").write_text("\n".join(sentences))
+    (tmp_path / "v.txt").write_text("[UNK] 1 2\n[PAD] 3 4\nRome 5 6\n")
+    source = ["source.format=conll", f"source.train={tmp_path / 'train.conll'}", "validation_percentage=30"]
+    data = run(task_data, TaskDataConfig, tmp_path / "task", *source)
+    vectors = [f"model.embeddings.vectors_file={tmp_path / 'v.txt'}", "model.embeddings.size=2"]
+    options = [*SMALL, *vectors, "model.words.lowercase=false", "max_steps=2"]
+    model = run(finetune, FinetuneConfig, tmp_path / "m", *options, data=data)
+    assert model.read_json("predictor.json")["words_with_vector"] == 1
+    words = json.loads((model.path / "tokenizer.json").read_text())["model"]["vocab"]
+    assert words["[UNK]"] == 0
+    assert "[PAD]" not in words
+
+
 def test_pooling_is_for_texts(questions: TaskData, names: TaskData, tmp_path: Path) -> None:
     """Unread, its parameters would get no gradient, at which several processes stop."""
     for number, data in enumerate((questions, names)):

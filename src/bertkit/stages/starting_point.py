@@ -105,7 +105,7 @@ def network_over_words(
 
     from bertkit.models.sources import KnownVectors, NetworkSource
     from bertkit.text import word_level
-    from bertkit.text.vocabulary import read_entries
+    from bertkit.text.vocabulary import SPECIAL_TOKENS, read_entries
 
     block = config.model.words
     tokenizer = partial(
@@ -120,7 +120,9 @@ def network_over_words(
         for name, own in rows.items()
     }
     words = word_level.frequent(counts["train"], min_count=block.min_count, max_size=block.max_size)
-    known = _known_vectors(config, vectors, sorted({word for count in counts.values() for word in count}))
+    read = {word for count in counts.values() for word in count}
+    # A token that is spelt as a special one is unknown, whatever a file of vectors holds.
+    known = _known_vectors(config, vectors, sorted(read - set(SPECIAL_TOKENS)))
     words += sorted(known.keys() - set(words))
     word_level.save(tokenizer(words), out)
     kept = set(words)
