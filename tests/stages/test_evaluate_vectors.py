@@ -95,7 +95,11 @@ def test_sets_of_one_name_are_refused() -> None:
 def test_report_of_analogies_alone(vectors: WordVectors, tmp_path: Path) -> None:
     (tmp_path / "analogies.txt").write_text(ANALOGIES, encoding="utf-8")
     made = scored(vectors, tmp_path / "out", f"files=['{tmp_path}/analogies.txt']")
-    assert "word2vec" in markdown_page.render(collect([made]))
+    report = collect([made])
+    assert "word2vec" in markdown_page.render(report)
+    for written in (page.render(report), markdown_page.render(report)):
+        assert "Where it goes wrong" not in written, "a heading with nothing below"
+        assert "#mistakes" not in written
 
 
 def test_the_words_asked_about_are_no_answers() -> None:

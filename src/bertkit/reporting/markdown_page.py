@@ -28,6 +28,7 @@ Report = Mapping[str, Any]
 
 def render(report: Report) -> str:
     """The Markdown of a report that `collect` made. The same report gives the same bytes."""
+    wrong = [block for task in report["tasks"] for block in (*_mistakes(task), *_attention(task))]
     blocks = [
         f"# {markdown(report['title'])}",
         *_head(report),
@@ -37,8 +38,7 @@ def render(report: Report) -> str:
         *_pretraining(report),
         *_training(report),
         *_vectors(report),
-        "## Where it goes wrong",
-        *(block for task in report["tasks"] for block in (*_mistakes(task), *_attention(task))),
+        *(["## Where it goes wrong", *wrong] if wrong else []),
         "## What was read, kept and dropped",
         *_data(report["data"]),
         "## How it was made",
