@@ -1,5 +1,6 @@
 """Word vectors of others are read whatever their format, and what is wrong in them is named."""
 
+import bz2
 import gzip
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def binary(words: list[str], values: np.ndarray, *, line_ends: bool) -> bytes:
         b"\xef\xbb\xbf" + text(WORDS, VALUES, header=False).replace(b"\n", b"\r\n"),
         gzip.compress(text(WORDS, VALUES, header=False), mtime=0),
         gzip.compress(binary(WORDS, VALUES, line_ends=True), mtime=0),
+        bz2.compress(text(WORDS, VALUES, header=True)),
     ],
     ids=[
         "word2vec text",
@@ -48,6 +50,7 @@ def binary(words: list[str], values: np.ndarray, *, line_ends: bool) -> bytes:
         "GloVe of Windows",
         "packed GloVe",
         "packed binary",
+        "bzip2",
     ],
 )
 def test_every_format_gives_the_same_vectors(content: bytes, tmp_path: Path) -> None:
@@ -132,6 +135,9 @@ def test_a_word_of_glove_may_hold_spaces_and_of_two_the_first_counts(
         (b"a 1 2\n\xff 3 1\n", r"v:2: has a word that is not UTF-8"),
         (gzip.compress(text(WORDS, VALUES, header=True), mtime=0)[:-12], r"v: Compressed file ended"),
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\xff" * 30, r"v: Error -3 while decompressing"),
+        (bz2.compress(text(WORDS, VALUES, header=True))[:-12], r"v: Compressed file ended"),
+        (b"BZh9" + b"\xff" * 30, r"v: Invalid data stream"),
+        (b"PK\x03\x04" + b"\xff" * 30, r"(?s)v: is a zip archive.*Unpack it"),
         (b"a 1 2\n  3 1\n", r"v:2: has an empty word"),
         (b"", r"v.* holds no vectors"),
         (b"0 2\n", r"v.* holds no vectors"),

@@ -1,14 +1,15 @@
 """Word vectors of others: word2vec's text and binary files, and GloVe's text files, which have no header."""
 
+import bz2
 import gzip
 import logging
 import zlib
 from codecs import BOM_UTF8
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import whitespace
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 _WIDEST = 1_000_000
+# GloVe is published as zip, vectors of Chinese words as bz2.
+_ZIP = b"PK\x03\x04"
+_PACKED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
     """The vectors of the `wanted` words, or of all, in the file's order; memory follows what is wanted.
 
     A first line of two whole numbers is a header: word2vec's. Of a word that stands there twice the first counts, as
-    in gensim. Files packed by gzip are read as they are.
+    in gensim. Files packed by gzip or bzip2 are read as they are.
 
     Raises:
         DataError: there is no such file, it holds no vectors, a line does not hold a word and as many numbers as the
@@ -80,8 +84,11 @@ def write_vectors(path: Path, vectors: Vectors, *, binary: bool) -> None:
 
 def _open(path: Path) -> BinaryIO:
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
+        begin = file.read(4)
+    if begin == _ZIP:
+        raise DataError("is a zip archive", where=str(path), remedy="Unpack it, and name the file of vectors in it.")
+    opener = next((opener for magic, opener in _PACKED.items() if begin.startswith(magic)), None)
+    return path.open("rb") if opener is None else cast(BinaryIO, opener(path))
 
 
 def _header(line: bytes) -> tuple[int, int] | None:
