@@ -269,6 +269,12 @@ def test_batch_norm_is_by_whole_batches(data: TaskData, tmp_path: Path) -> None:
         train(tmp_path / "m", data, "textcnn", "micro_batch_size=4")
 
 
+@pytest.mark.parametrize("backbone", ["textcnn", "rnn", "bag"])
+def test_mixout_without_layers_to_mix_is_refused(backbone: str, data: TaskData, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mixout is for linear layers, and below the head there are none"):
+        train(tmp_path / "m", data, backbone, "regularization.mixout=0.5")
+
+
 def test_names_in_reports_say_what_a_network_is() -> None:
     def name(*overrides: str) -> str:
         return build(FinetuneConfig, parse_overrides(overrides), name="finetune").display_name

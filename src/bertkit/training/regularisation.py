@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bertkit.data import keyed
 from bertkit.data.batching import Position
-from bertkit.errors import DataError
+from bertkit.errors import ConfigError, DataError
 from bertkit.models.dropout import dropout
 from bertkit.models.losses import divergence
 from bertkit.models.objective import Batch, Sums, TaskObjective
@@ -72,9 +72,16 @@ def mixout(model: nn.Module, p: float, *, seed: int) -> Around:
 
     The others are moved away from the start by 1 / (1 - p), so that the expectation stays (Lee et al. 2020, eq. 6). The
     paper draws for each forward pass, here it is once a step. It stands for dropout there: set `dropout` to 0.
+
+    Raises:
+        ConfigError: the encoder has no linear layers, as those of convolutions and recurrent networks.
     """
     of_encoder = {id(parameter) for _, parameter in encoder_parameters(model)}
     mixed = [(m, m.detach().clone()) for _, m in linear_weights(model) if id(m) in of_encoder]
+    if not mixed:
+        raise ConfigError(
+            "regularization.mixout is for linear layers, and below the head there are none", remedy="Leave it out."
+        )
 
     @contextmanager
     def around(position: Position) -> Iterator[None]:
