@@ -1,6 +1,7 @@
 """Words as units: parted as treebanks part them, numbered by frequency, and read back with no token forged."""
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def test_chinese_words_are_the_segmenters(tmp_path: Path) -> None:
     assert encoding.tokens == ["[UNK]", "北京", "大学"]
     assert encoding.offsets == [(0, 1), (1, 3), (4, 6)]
     assert load_encode(tmp_path)(["大学在北京"]) == [[2, 0, 1]]
+
+
+def test_long_chinese_texts_are_parted_as_short_ones_and_in_time() -> None:
+    rjieba = pytest.importorskip("rjieba")
+    text = "我在北京大学看T恤3.5元 。\n" * 8000
+    words = [word for word in rjieba.cut(text.lower()) if word.strip()]
+    tokenizer = word_level.word_tokenizer(sorted(set(words)), lowercase=True, chinese_units="word")
+    started = time.process_time()
+    encoding = tokenizer.encode(text)
+    assert time.process_time() - started < 1.5, "by the square of the length it took 6 seconds"
+    assert encoding.tokens == words
+    assert [text[start:end].lower() for start, end in encoding.offsets] == words
 
 
 def test_no_special_token_can_be_spelt(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from bertkit.text.words import load_segmenter
 ChineseUnits = Literal["character", "word"]
 
 UNKNOWN = "[UNK]"
+_RUN = 500  # words parted from each other at once: a slice takes as long as what it is cut from
 SEGMENTER = "segmenter"  # the key of `tokenizer_config.json` under which a segmenter stands
 # English as treebanks part it: clitics such as n't and 's by themselves, numbers and hyphenated words whole.
 _WORDS = Regex(
@@ -101,15 +102,27 @@ def segmented_by_words() -> Any:
 
     class _Segmenter:
         def pre_tokenize(self, text: Any) -> None:
-            text.split(_parts)
+            runs: list[list[str]] = []
 
-    def _parts(_: int, text: Any) -> list[Any]:
-        found, start = [], 0
-        for word in cut(str(text)):
-            end = start + len(word)
-            if word.strip():
-                found.append(text[start:end])
-            start = end
-        return found
+            def part(_: int, whole: Any) -> list[Any]:
+                words = cut(str(whole))
+                mine = [words[i : i + _RUN] for i in range(0, len(words), _RUN)]
+                runs.extend(mine)
+                return _slices(whole, ["".join(run) for run in mine])
+
+            text.split(part)
+            following = iter(runs)
+            text.split(lambda _, run: _slices(run, next(following), spaces=False))
 
     return pre_tokenizers.PreTokenizer.custom(_Segmenter())
+
+
+def _slices(text: Any, parts: Iterable[str], *, spaces: bool = True) -> list[Any]:
+    """A `NormalizedString` in its parts; without `spaces` those of nothing else are left out."""
+    found, start = [], 0
+    for part in parts:
+        end = start + len(part)
+        if spaces or part.strip():
+            found.append(text[start:end])
+        start = end
+    return found
