@@ -102,6 +102,15 @@ def test_report_of_analogies_alone(vectors: WordVectors, tmp_path: Path) -> None
         assert "#mistakes" not in written
 
 
+def test_vectors_of_one_name_are_told_what_names_them(vectors: WordVectors, tmp_path: Path) -> None:
+    (tmp_path / "analogies.txt").write_text(ANALOGIES, encoding="utf-8")
+    files = f"files=['{tmp_path}/analogies.txt']"
+    made = [scored(vectors, tmp_path / "a", files), scored(vectors, tmp_path / "b", files, "restrict_vocab=6")]
+    with pytest.raises(DataError, match="two runs are called 'word2vec'") as refused:
+        collect(made)
+    assert "`name` of finetune or evaluate_vectors" in refused.value.remedy
+
+
 def test_the_words_asked_about_are_no_answers() -> None:
     lexicon = Lexicon(WORDS, VALUES)
     question = Analogy("1", "x", "king", "queen", "king", "woman")

@@ -198,7 +198,7 @@ def _by_seed(name: str, runs: list[Run]) -> list[Run]:
         raise DataError(
             f"two runs are called {name!r} and have the seed {repeated}",
             where=", ".join(run.fingerprint for run in runs if run.seed == repeated),
-            remedy="Give each model a name of its own (finetune's `name`), and the report its `models`.",
+            remedy="Give each model a name of its own (`name` of finetune or evaluate_vectors), and the report its `models`.",
         )
     return sorted(runs, key=lambda run: (run.seed is not None, run.seed or 0))
 
