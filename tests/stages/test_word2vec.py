@@ -91,6 +91,11 @@ def test_words_come_by_frequency_with_their_counts(text: Corpus, tmp_path: Path)
     assert vectors.dtype == np.float32
     said = " ".join(" ".join(sentences) for _, sentences in text.documents("train")).lower().replace(".", "").split()
     assert counts.tolist() == [said.count(word) for word in words]
+    sentences = sum(len(sentences) for _, sentences in text.documents("train"))
+    assert made.read_json("stats.json")["dropped"]["punctuation marks"] == sentences, "a full stop each"
+    whole = learn(text, tmp_path / "marks", "keep_punctuation=true")
+    assert "." in whole.read()[0]
+    assert "punctuation marks" not in whole.read_json("stats.json")["dropped"]
     assert not (made.path / ".spare").exists()
 
 

@@ -18,26 +18,39 @@ _LONGEST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class EncodedWords:
-    """Some sentences: their distinct `words`, the text as numbers of these, and the length of each sentence."""
+    """Some sentences: their distinct `words`, the text as numbers of these, and the length of each sentence.
+
+    `marks` counts what was left out as no word.
+    """
 
     words: list[str]
     ids: NDArray[np.int32]
     lengths: NDArray[np.int64]
+    marks: int = 0
 
 
-def encode(sentences: Iterable[str], split: Callable[[str], Sequence[str]]) -> EncodedWords:
-    """Split sentences into words and number these in the order they come.
+def encode(
+    sentences: Iterable[str],
+    split: Callable[[str], Sequence[str]],
+    *,
+    is_word: Callable[[str], bool] | None = None,
+) -> EncodedWords:
+    """Split sentences into words and number these in the order they come; what `is_word` refuses leaves no gap.
 
     A sentence of more than 10,000 words becomes several, for a thread holds one whole; gensim drops what is over.
     """
     numbers: dict[str, int] = {}
     ids: list[int] = []
     lengths: list[int] = []
+    marks = 0
     for sentence in sentences:
         words = split(sentence)
+        if is_word is not None:
+            kept = [word for word in words if is_word(word)]
+            marks, words = marks + len(words) - len(kept), kept
         ids += [numbers.setdefault(word, len(numbers)) for word in words]
         lengths += [min(_LONGEST, len(words) - start) for start in range(0, len(words), _LONGEST)]
-    return EncodedWords(list(numbers), np.array(ids, np.int32), np.array(lengths, np.int64))
+    return EncodedWords(list(numbers), np.array(ids, np.int32), np.array(lengths, np.int64), marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,7 @@ def write_stream(folder: Path, parts: Iterable[EncodedWords], *, min_count: int,
         DataError: fewer than two words are frequent enough, or no sentence has two of them.
     """
     with storage.atomic_directory(folder) as new:
-        numbers, counts, sizes = _write_all(new, parts)
+        numbers, counts, sizes, marks = _write_all(new, parts)
         words = frequent(counts, min_count=min_count, max_size=max_size)
         if len(words) < 2:
             raise DataError(
@@ -77,12 +90,13 @@ def write_stream(folder: Path, parts: Iterable[EncodedWords], *, min_count: int,
         storage.remove_tree(new / "lengths.bin")
         rare = sum(count for count in counts.values() if count < min_count)
         over = counts.total() - kept - rare
+        dropped = {"words too rare": rare, "words over max_vocab_size": over, "punctuation marks": marks}
         facts = {
             "words": counts.total(),
             "kept_words": kept,
             "distinct_words": len(counts),
             "vocabulary": len(words),
-            "dropped": {"words too rare": rare, **({"words over max_vocab_size": over} if over else {})},
+            "dropped": {why: count for why, count in dropped.items() if count or why == "words too rare"},
         }
         content = {"facts": facts, "words": words, "counts": [counts[word] for word in words]}
         storage.write_json(new / "stream.json", content)
@@ -102,10 +116,11 @@ def open_stream(folder: Path) -> WordStream | None:
 
 def _write_all(
     folder: Path, parts: Iterable[EncodedWords]
-) -> tuple[dict[str, int], Counter[str], list[tuple[int, int]]]:
-    """The whole text by numbers in the order words come; their numbers and counts, and each part's sentences and words."""
+) -> tuple[dict[str, int], Counter[str], list[tuple[int, int]], int]:
+    """The whole text by numbers in the order words come; their numbers and counts, each part's sentences and words, and
+    how many marks were left out."""
     numbers: dict[str, int] = {}
-    totals, sizes = np.zeros(0, np.int64), []
+    totals, sizes, marks = np.zeros(0, np.int64), [], 0
     with storage.atomic_file(folder / "all.bin") as ids, storage.atomic_file(folder / "lengths.bin") as lengths:
         for part in parts:
             mine = np.array([numbers.setdefault(word, len(numbers)) for word in part.words], np.int32)
@@ -114,7 +129,8 @@ def _write_all(
             ids.write(mine[part.ids].tobytes() if len(mine) else b"")
             lengths.write(part.lengths.tobytes())
             sizes.append((len(part.lengths), len(part.ids)))
-    return numbers, Counter(dict(zip(numbers, totals.tolist(), strict=True))), sizes
+            marks += part.marks
+    return numbers, Counter(dict(zip(numbers, totals.tolist(), strict=True))), sizes, marks
 
 
 def _write_kept(folder: Path, place: NDArray[np.int32], sizes: list[tuple[int, int]]) -> tuple[int, int]:

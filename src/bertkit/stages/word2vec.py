@@ -157,12 +157,12 @@ def _encode_row_group(
     from bertkit.text.word_level import splitter, word_tokenizer
 
     split = splitter(word_tokenizer([], lowercase=lowercase, chinese_units=chinese_units))
-
-    def words(text: str) -> list[str]:
-        return [word for word in split(text) if keep_punctuation or any(map(str.isalnum, word))]
-
     sentences, _ = Corpus.read_row_group(*group)
-    return encode(sentences, words)
+    return encode(sentences, split, is_word=None if keep_punctuation else _is_word)
+
+
+def _is_word(text: str) -> bool:
+    return any(map(str.isalnum, text))
 
 
 def _write(model: "Word2Vec", stream: "WordStream", out: Path) -> None:
