@@ -1,5 +1,6 @@
 """Early stopping keeps the best weights and knows when to give up."""
 
+import json
 import math
 
 import pytest
@@ -77,3 +78,15 @@ def test_nan_is_never_the_best_but_there_are_always_weights() -> None:
     offered = [best.offer(step, {"loss": loss}, {}) for step, loss in enumerate([math.nan, math.nan, 0.7, math.nan], 1)]
     assert offered == [True, False, True, False]
     assert (best.step, best.value) == (3, 0.7)
+
+
+@pytest.mark.parametrize("value", [math.nan, 0.7])
+def test_a_restart_knows_whether_the_best_has_a_value(value: float) -> None:
+    best = BestWeights("loss", patience=None)
+    offer(best, 1, value)
+    again = BestWeights("loss", patience=None)
+    again.restore(best.weights, json.loads(json.dumps(best.state, allow_nan=False)))
+    assert [offer(again, 2, 0.8), again.step] == ([True, 2] if math.isnan(value) else [False, 1])
+    new = BestWeights("loss", patience=None)
+    new.restore({}, BestWeights("loss", patience=None).state)
+    assert new.value is None

@@ -72,6 +72,10 @@ class Kind(ABC):
     def predictions(self, outputs: Sequence[Outputs], encoded: EncodedRows, rows: Sequence[Row]) -> list[Prediction]:
         """The lines of `predictions.jsonl`, one a row of the task: id, gold where there is one, predicted, scores."""
 
+    def made_right(self, prediction: Prediction) -> Prediction:
+        """A line that says what its gold says."""
+        return {**prediction, "predicted": prediction["gold"]}
+
     def tuned(self, chosen: Mapping[str, Any]) -> Self:
         """The same with what `tune` chose."""
         return type(self)(self.task, {**self.settings, "tuned": dict(chosen)}, where=self.where)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertkit import storage
 from bertkit.artifacts import Checkpoint, Model, TaskData, Tokenizer, WordVectors
-from bertkit.errors import ConfigError, StageError
+from bertkit.errors import ConfigError, NumericError, StageError
 from bertkit.stage import stage
 from bertkit.stages.finetune_config import FinetuneConfig
 from bertkit.stages.session import Session
@@ -16,7 +16,7 @@ from bertkit.stages.starting_point import bert_start, check_inputs, network_over
 
 if TYPE_CHECKING:
     from bertkit.data.encoded import EncodedRows
-    from bertkit.kinds.base import Kind
+    from bertkit.kinds.base import Kind, Prediction
     from bertkit.training.prediction import Outputs
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ def finetune(
         tuned = session.saved.state["tuned"]
     session.more = lambda: ({"best": best.weights}, {"best": best.state, "tuned": tuned})
     chosen: dict[str, Any] = {}
+    silent: list[str] = []
 
     def score(outputs: "list[Outputs]") -> dict[str, float]:
         """The figures with what is tuned: the model is kept with it."""
@@ -98,7 +99,11 @@ def finetune(
         if found := kind.tune(predictions):
             chosen.update(found)
             predictions = kind.tuned(found).predictions(outputs, validation, rows["validation"])
-        return {name: value for name, value in kind.score(predictions)["metrics"].items() if value is not None}
+        scored = kind.score(predictions)
+        silent.clear()
+        if metric in scored["undefined"] and _right_answers_have(metric, kind, predictions):
+            silent.append(scored["undefined"][metric])
+        return {name: value for name, value in scored["metrics"].items() if value is not None}
 
     # --- loop
     for result in session.steps(
@@ -108,14 +113,18 @@ def finetune(
         if result.step % (config.eval_steps or steps_per_epoch) and not last:
             continue
         figures = session.measure_predictions(validation, score)
-        if metric not in figures:
+        if metric not in figures and not silent:
             raise _no_such_metric(metric, figures)
-        if best.offer(result.step, figures, session.weights):
+        # A model that answers all alike has no correlation yet: never better than one that has.
+        if best.offer(result.step, {metric: math.nan, **figures}, session.weights):
             tuned = dict(chosen)
         if best.exhausted:
             break
         if not last:
             session.save()
+
+    if best.value is None or math.isnan(best.value):
+        raise _never_measured(metric, silent, out)
 
     # --- write
     facts = {
@@ -177,6 +186,19 @@ def _parted_batch(whole: int, part: int) -> ConfigError:
     return ConfigError(
         f"model.textcnn.norm=batch normalises by a batch of {whole}, and {part} of it would be computed at once",
         remedy="Leave micro_batch_size out and launch one process, or set model.textcnn.norm=layer.",
+    )
+
+
+def _right_answers_have(metric: str, kind: "Kind", predictions: "list[Prediction]") -> bool:
+    """Whether it is the model, not the data, that leaves a metric without a value."""
+    return kind.score([kind.made_right(row) for row in predictions])["metrics"][metric] is not None
+
+
+def _never_measured(metric: str, reasons: list[str], out: Path) -> NumericError:
+    return NumericError(
+        ": ".join([f"{metric} had no value at any measurement", *reasons]),
+        where=str(out),
+        remedy="Lower learning_rate or raise warmup_steps, or choose another metric_for_best_model.",
     )
 
 

@@ -1,5 +1,6 @@
 """What the training stages share: a run that logs, measures, saves and resumes."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bertkit import storage
 from bertkit.artifacts import TRACKERS
 from bertkit.config import fingerprint
-from bertkit.errors import ConfigError, TerminatedError
+from bertkit.errors import ConfigError, NumericError, TerminatedError
 from bertkit.stages.training_config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -218,7 +219,9 @@ class Session:
         from bertkit.training.memory import release_freed_memory
 
         with self._measurable():
-            figures = self._summarise(evaluate(self._objective, micro_batches, self.accelerator))
+            sums = evaluate(self._objective, micro_batches, self.accelerator)
+        self._check_finite(sums)
+        figures = self._summarise(sums)
         self.journal.evaluation(self.step, self.epoch, figures)
         self.journal.peak_flops = self._peak_flops()
         release_freed_memory()
@@ -235,11 +238,25 @@ class Session:
             if self._sharded:
                 self._objective.unshard()  # outputs are asked for without the objective's own forward
             sums, outputs = measure_and_predict(self._objective, rows, self.accelerator, batch_size=self.micro_batch)
+        self._check_finite(sums)
         figures = {**self._summarise(sums), **score(outputs)}
         self.journal.evaluation(self.step, self.epoch, figures)
         self.journal.peak_flops = self._peak_flops()
         release_freed_memory()
         return figures
+
+    def _check_finite(self, sums: dict[str, float]) -> None:
+        """Refuse held-out sums that no figure can be made of: neither log nor checkpoint can hold them.
+
+        Raises:
+            NumericError: one is NaN or infinite, in every process.
+        """
+        if found := [f"{name} is {value}" for name, value in sums.items() if not math.isfinite(value)]:
+            raise NumericError(
+                f"step {self.step}: measured on held-out rows, {', '.join(found)}",
+                where=str(self._out),
+                remedy="Lower learning_rate or raise warmup_steps; the last checkpoint is kept.",
+            )
 
     def save(self) -> None:
         """Write a checkpoint of this step."""

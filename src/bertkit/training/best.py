@@ -55,9 +55,11 @@ class BestWeights:
 
     @property
     def state(self) -> dict[str, Any]:
-        """All but the weights, as JSON."""
-        return {"value": self.value, "step": self.step, "misses": self._misses}
+        """All but the weights, as JSON, which has no NaN: a step without a value is one."""
+        value = None if self.value is None or math.isnan(self.value) else self.value
+        return {"value": value, "step": self.step, "misses": self._misses}
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Go on from what was saved."""
-        self.weights, self.value, self.step, self._misses = weights, state["value"], state["step"], state["misses"]
+        self.weights, self.step, self._misses = weights, state["step"], state["misses"]
+        self.value = math.nan if self.step and state["value"] is None else state["value"]
