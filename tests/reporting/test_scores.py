@@ -51,6 +51,17 @@ def test_the_best_model_comes_first_and_the_same_run_counts_once(make):
     assert [system.name for system in board.systems] == ["strong", "weak"]
 
 
+def test_a_model_without_a_value_is_behind_those_that_have_one(make):
+    values = {"flat": None, "against": -0.4, "along": 0.2, "flat too": None}
+    rows = [{"id": "1", "gold": 1.0, "predicted": 1.0}]
+    runs = [
+        make.metrics_of(rows, kind="classification", name=name, n=1, metrics={"f1": value})
+        for name, value in values.items()
+    ]
+    (board,) = boards(*runs)
+    assert [system.name for system in board.systems] == ["along", "against", "flat", "flat too"]
+
+
 def test_tasks_and_splits_stand_apart(make):
     found = boards(make.metrics(GOLD, GOLD), make.metrics(GOLD, GOLD, split="validation"))
     assert [(board.task, board.split) for board in found] == [("places", "test"), ("places", "validation")]

@@ -163,8 +163,13 @@ def _scoreboard(runs: list[Run]) -> Scoreboard:
         primary=primary,
         labels=list(first.get("labels", [])),
         # Losses among the metrics are better when lower, but none of them is anybody's primary one.
-        systems=sorted(systems, key=lambda system: -(system.mean(primary) or 0.0)),
+        systems=sorted(systems, key=lambda system: _best_first(system.mean(primary))),
     )
+
+
+def _best_first(value: float | None) -> tuple[bool, float]:
+    """A place among values; what has none comes last, behind what is below 0 too."""
+    return value is None, -(value or 0.0)
 
 
 def _systems(runs: list[Run]) -> list[System]:
