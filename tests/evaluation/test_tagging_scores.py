@@ -94,6 +94,24 @@ def test_intervals_hold_the_score_and_are_the_same_every_time() -> None:
 
 
 @pytest.mark.parametrize(
+    ("gold", "said", "expected"),
+    [
+        (["O", "O"], ["O", "O"], {"f1", "macro_f1", "precision", "recall"}),
+        (["B-A", "O"], ["O", "O"], {"precision"}),
+        (["O", "O"], ["B-A", "O"], {"recall"}),
+    ],
+)
+def test_a_metric_without_a_value_says_which_side_has_no_entities(
+    gold: list[str], said: list[str], expected: set[str]
+) -> None:
+    found = score(rows([(gold, said)]))
+    reasons = {"precision": "no entity is predicted", "recall": "there is no gold entity"}
+    none = "there are no entities, gold or predicted"
+    assert found["undefined"] == {name: reasons.get(name, none) for name in expected}
+    assert {name for name, value in found["metrics"].items() if value is None} == expected
+
+
+@pytest.mark.parametrize(
     ("given_", "says"),
     [
         ([], "no predictions"),

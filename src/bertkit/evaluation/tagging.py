@@ -19,6 +19,13 @@ Prediction = Mapping[str, Any]
 Floats = NDArray[np.float64]
 
 
+_WHY_NONE = {
+    **dict.fromkeys(("f1", "macro_f1"), "there are no entities, gold or predicted"),
+    "precision": "no entity is predicted",
+    "recall": "there is no gold entity",
+}
+
+
 def score(predictions: Sequence[Prediction]) -> dict[str, Any]:
     """Every metric of tagging.
 
@@ -50,7 +57,7 @@ def score(predictions: Sequence[Prediction]) -> dict[str, Any]:
         "n": len(predictions),
         "tokens": int(tokens),
         "metrics": metrics,
-        "undefined": {name: "there are no entities to count" for name, value in metrics.items() if value is None},
+        "undefined": {name: _WHY_NONE[name] for name, value in metrics.items() if value is None},
         "per_type": per_type,
         "errors": _errors(gold, said),
     }
