@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import sklearn.metrics as sk
 import torch
 from transformers import (
     AutoModelForMaskedLM,
@@ -67,6 +68,22 @@ def test_the_classifier_gives_the_probabilities_that_were_scored(made: Path) -> 
         assert prediction["scores"] == pytest.approx(named, abs=1e-5)
         assert prediction["predicted"] == max(named, key=lambda label: named[label])
         assert prediction["gold"] == rows[prediction["id"]]["label"]
+
+
+@pytest.mark.parametrize("name", ["topic_eval@1", "topic_random_eval@2"])
+def test_the_classifiers_scores_are_scikit_learns(made: Path, name: str) -> None:
+    metrics = Metrics.open(made / name)
+    rows, found = metrics.predictions(), metrics.read_json("metrics.json")
+    labels = found["labels"]
+    gold, said = ([row[side] for row in rows] for side in ("gold", "predicted"))
+    scores = [[row["scores"][label] for label in labels] for row in rows]
+    expected = {
+        "accuracy": sk.accuracy_score(gold, said),
+        **{f"{kind}_f1": sk.f1_score(gold, said, average=kind) for kind in ("macro", "micro", "weighted")},
+        "matthews_correlation": sk.matthews_corrcoef(gold, said),
+        "log_loss": sk.log_loss(gold, scores, labels=labels),
+    }
+    assert {key: found["metrics"][key] for key in expected} == pytest.approx(expected, abs=1e-9)
 
 
 def test_tokenizer_readers_agree_in_every_folder(made: Path) -> None:

@@ -5,7 +5,10 @@ import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.stats
+import sklearn.metrics as sk
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForPreTraining
 
@@ -88,6 +91,21 @@ def test_several_labels_are_understood_trained_and_scored_from_their_predictions
     assert content["metrics"]["micro_f1"] == model.read_json("predictor.json")["best_metric"]
 
 
+def test_a_models_several_labels_are_scored_as_by_scikit_learn(several, tmp_path):
+    data, model = several
+    metrics = scored(model, data, tmp_path / "eval")
+    rows, found = metrics.predictions(), metrics.read_json("metrics.json")["metrics"]
+    labels = data.task["labels"]
+    gold, said = (
+        np.array([[label in row[side] for label in labels] for row in rows]) for side in ("gold", "predicted")
+    )
+    scores = np.array([[row["scores"][label] for label in labels] for row in rows])
+    for average in ("micro", "macro"):
+        assert found[f"{average}_f1"] == pytest.approx(sk.f1_score(gold, said, average=average), abs=1e-9)
+    assert found["samples_f1"] == pytest.approx(sk.f1_score(gold, said, average="samples", zero_division=1.0), abs=1e-9)
+    assert found["average_precision"] == pytest.approx(sk.average_precision_score(gold, scores), abs=1e-9)
+
+
 def test_thresholds_are_kept_with_the_model_and_used_to_predict(several, tmp_path):
     data, model = several
     thresholds = model.read_json("predictor.json")["settings"]["tuned"]["thresholds"]
@@ -120,6 +138,9 @@ def test_numbers_are_trained_on_and_predicted(start, tmp_path):
     assert content["primary"] == "spearmanr"
     assert content["metrics"]["spearmanr"] > 0.4
     assert [row["gold"] for row in metrics.predictions()] == [row["label"] for row in data.rows("validation")]
+    numbers = [[row[side] for row in metrics.predictions()] for side in ("gold", "predicted")]
+    for name, theirs in (("pearson", scipy.stats.pearsonr), ("spearmanr", scipy.stats.spearmanr)):
+        assert content["metrics"][name] == pytest.approx(theirs(*numbers)[0], abs=1e-9)
     line = Predictor.load(model.path, device="cpu").predict(["soup soup"])[0]
     assert math.isfinite(line["predicted"])
     assert "gold" not in line

@@ -118,6 +118,31 @@ def test_the_scores_follow_from_the_predictions_alone(model: Model, metrics: Met
     assert again["metrics"] == metrics.read_json("metrics.json")["metrics"]
 
 
+def test_a_models_answers_are_scored_as_torchmetrics_and_the_script_of_squad_2_do(metrics: Metrics) -> None:
+    squad = pytest.importorskip("torchmetrics.functional.text").squad
+    lines, found = metrics.predictions(), metrics.read_json("metrics.json")["metrics"]
+
+    def theirs(text: str, gold: list[str]) -> np.ndarray:
+        answers = {"text": gold, "answer_start": [0] * len(gold)}
+        scores = squad({"id": "1", "prediction_text": text}, {"id": "1", "answers": answers})
+        return np.array([float(scores["exact_match"]), float(scores["f1"])]) / 100
+
+    said = [
+        theirs(line["predicted"], line["gold"]) if line["predicted"] else np.zeros(2) for line in lines if line["gold"]
+    ]
+    silent = [np.full(2, line["predicted"] == "") for line in lines if not line["gold"]]
+    for name, scores in (("has_answer_", said), ("no_answer_", silent), ("", said + silent)):
+        assert (found[f"{name}exact_match"], found[f"{name}f1"]) == pytest.approx(
+            tuple(np.mean(scores, axis=0)), abs=1e-6
+        )
+    # The script begins with silence and lets the surest speak, one question after the other.
+    now = best = np.full(2, sum(not line["gold"] for line in lines), float)
+    for line in sorted(lines, key=lambda line: -line["n_best"][0]["score"]):
+        now = now + (theirs(line["n_best"][0]["text"], line["gold"]) if line["gold"] else -1)
+        best = np.maximum(best, now)
+    assert (found["best_exact_match"], found["best_f1"]) == pytest.approx(tuple(best / len(lines)), abs=1e-6)
+
+
 def test_the_saved_folder_gives_the_same_answers_as_exact_spans(model: Model, data: TaskData, metrics: Metrics) -> None:
     rows = data.rows("validation")
     given = [{"id": row["id"], "question": row["question"], "context": row["context"]} for row in rows]

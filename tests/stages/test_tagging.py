@@ -5,8 +5,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import conlleval
 import pytest
 import torch
+from seqeval.metrics import classification_report
+from seqeval.scheme import IOB2
 from transformers import AutoModelForTokenClassification, BertConfig, BertForPreTraining
 
 from bertkit import storage
@@ -104,6 +107,22 @@ def test_every_token_is_scored_and_every_number_follows_from_the_predictions(
         for entity in line["entities"]:
             assert row["text"][entity["start"] : entity["end"]] == entity["text"]
             assert 0 < entity["score"] <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_models_tags_are_scored_as_conlleval_and_seqeval_do(model: Model, data: TaskData, tmp_path: Path) -> None:
+    metrics: Metrics = run(evaluate, EvaluateConfig, tmp_path / "out", "device=cpu", model=model, data=data)
+    lines, found = metrics.predictions(), metrics.read_json("metrics.json")
+    golds, saids = ([line[side] for line in lines] for side in ("gold", "predicted"))
+    pairs = [pair for gold, said in zip(golds, saids, strict=True) for pair in [*zip(gold, said, strict=True), None]]
+    theirs = conlleval.evaluate(["" if pair is None else f"w {pair[0]} {pair[1]}" for pair in pairs])
+    whole = theirs["overall"]["chunks"]["evals"]
+    ours = [found["metrics"][name] for name in ("precision", "recall", "f1")]
+    assert ours == pytest.approx([whole["prec"], whole["rec"], whole["f1"]], abs=1e-9)
+    report = classification_report(golds, saids, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
+    for name, row in {**found["per_type"], "micro avg": found["metrics"]}.items():
+        other = [report[name][of] for of in ("precision", "recall", "f1-score")]
+        assert [row[of] or 0.0 for of in ("precision", "recall", "f1")] == pytest.approx(other, abs=1e-9)
 
 
 def test_the_folder_finds_names_in_plain_text_with_their_places(model: Model) -> None:
