@@ -89,3 +89,12 @@ def test_an_undefined_metric_is_a_dash_with_its_reason(make):
     cells = {row.cells[0]: row.cells[1] for row in table.rows}
     assert cells["Matthews correlation"] == "–"
     assert any("every gold label is the same" in note for note in table.notes)
+
+
+def test_a_metric_that_one_fold_cannot_have_keeps_its_reason(make):
+    folds = [make.metrics(GOLD, GOLD, fold="1/2"), make.metrics([0] * 20, [0] * 20, fold="2/2")]
+    (board,) = boards(*folds)
+    found = scores.describe(board.systems[0], board)["metrics"]
+    assert found["matthews_correlation"]["mean"] is None
+    assert found["matthews_correlation"]["missing"] == "every gold label is the same"
+    assert found["accuracy"]["mean"] == 1.0

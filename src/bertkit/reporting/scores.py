@@ -134,6 +134,7 @@ def _merged(folds: Sequence[Run]) -> Run:
         "n": sum(one["n"] for one in scores),
         "metrics": {name: values["mean"] for name, values in found.items()},
         "intervals": {name: values["interval"] for name, values in found.items()},
+        "undefined": {name: why for one in scores for name, why in one.get("undefined", {}).items()},
         "train_seconds": _mean([one.get("train_seconds") for one in scores]),
         "predict_seconds": _mean([one.get("predict_seconds") for one in scores]),
         "data": None,
