@@ -213,3 +213,24 @@ def test_wrong_offsets_stop_the_stage_unless_repair_is_asked_for(tmp_path: Path)
     repaired = run(task_data, TaskDataConfig, tmp_path / "repaired", *source, "source.repair_answers=true")
     assert repaired.task["changed"]["train"] == {"answer moved to where it stands": 1}
     assert repaired.task["scorer"] == "squad"
+
+
+def test_windows_without_a_known_answer_have_no_loss_and_are_scored_all_the_same(
+    start: Checkpoint, tmp_path: Path
+) -> None:
+    """Answers that stand nowhere in their context can be scored by, not learnt from."""
+    content = {"train": questions(24, seed=1, unanswerable=False), "dev": questions(8, seed=2, unanswerable=False)}
+    for paragraph in (*content["train"]["data"][0]["paragraphs"][1:], *content["dev"]["data"][0]["paragraphs"]):
+        paragraph["qas"][0]["answers"] = [{"text": "the moon", "answer_start": 0}]
+    for name, one in content.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(one), encoding="utf-8")
+    files = [f"source.train={tmp_path / 'train.json'}", f"source.validation={tmp_path / 'dev.json'}"]
+    options = ["source.format=squad", "source.repair_answers=true"]
+    data = run(task_data, TaskDataConfig, tmp_path / "data", *options, *files)
+    steps = ["max_seq_length=24", "train_batch_size=4", "max_steps=3", "logging_steps=1", "device=cpu", "num_threads=1"]
+    steps += ["spans.doc_stride=6"]
+    model = run(finetune, FinetuneConfig, tmp_path / "model", *steps, data=data, start=start)
+    rows = [json.loads(line) for line in (model.path / "log.jsonl").read_text().splitlines()]
+    assert any(row["loss"] == 0 and "window_accuracy" not in row for row in rows if "loss" in row)
+    (measured,) = [row for row in rows if "eval_f1" in row]
+    assert "eval_loss" not in measured

@@ -68,6 +68,8 @@ class Spans(Kind):
         return models.SpansLoss(trained_span_model(folder))
 
     def summarise(self, sums: Mapping[str, float]) -> dict[str, float]:
+        if not sums["count"]:
+            return {}  # answers that stand nowhere in their context: nothing to learn from
         return {"loss": sums["loss"] / sums["count"], "window_accuracy": sums["correct"] / sums["count"]}
 
     def predictions(self, outputs: Sequence[Outputs], encoded: EncodedRows, rows: Sequence[Row]) -> list[Prediction]:
