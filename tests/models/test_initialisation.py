@@ -189,6 +189,20 @@ def test_a_head_for_pairs_begins_with_matching_heads(tmp_path: Path, init: Liter
         new_classifier(tmp_path, ["a", "b"], **options, matching_heads=5)
 
 
+def test_a_bert_that_was_never_shown_two_texts_is_refused_and_left_alone(tmp_path: Path) -> None:
+    one = new(0)
+    with torch.no_grad():
+        kinds = one.bert.embeddings.token_type_embeddings.weight
+        kinds[1] = kinds[0]
+    before = {name: value.clone() for name, value in one.state_dict().items()}
+    with pytest.raises(ValueError, match="one embedding for both texts"):
+        attend_to_the_same_words(one.bert, 1)
+    assert all(torch.equal(value, before[name]) for name, value in one.state_dict().items())
+    bert.save(one, tmp_path)
+    with pytest.raises(StageError, match="matching_heads: the model has one embedding for both texts"):
+        new_classifier(tmp_path, ["a", "b"], init="pretrained", dropout=None, seed=3, matching_heads=1)
+
+
 def test_too_many_or_too_narrow_heads_are_refused() -> None:
     with pytest.raises(ValidationError, match="local_heads 3 is over num_attention_heads 2"):
         ModelConfig(local_heads=3)

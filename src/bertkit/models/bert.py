@@ -159,7 +159,7 @@ def new_head(
         matching_heads: so many heads of the first layer, its last ones, begin anew; see `attend_to_the_same_words`.
 
     Raises:
-        StageError: the model has fewer layers, or fewer heads.
+        StageError: the model has fewer layers, or heads that cannot match.
     """
     require_bert(folder)
     torch.manual_seed(seed)

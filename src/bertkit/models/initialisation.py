@@ -93,13 +93,16 @@ def attend_to_the_same_words(bert: Any, heads: int) -> None:
     them; draws no random numbers.
 
     Raises:
-        ValueError: there are fewer heads, or they are narrower than `MIN_COORDINATES`.
+        ValueError: there are fewer heads, they are narrower than `MIN_COORDINATES`, or both texts have one embedding.
     """
     config, attention = bert.config, bert.encoder.layer[0].attention
     of_all = config.num_attention_heads
     head_width = config.hidden_size // of_all
     if heads > of_all or head_width < MIN_COORDINATES:
         raise ValueError(f"{heads} heads of {of_all}, {head_width} wide")
+    first, second = bert.embeddings.token_type_embeddings.weight[:2]
+    if torch.equal(first, second):
+        raise ValueError("the model has one embedding for both texts of a pair, which nothing tells apart")
     _draw_texts_apart(bert.embeddings)
     places, side, states = _places_and_side(bert.embeddings, coordinates(config.hidden_size, of_all))
     query, key, value, dense = attention.self.query, attention.self.key, attention.self.value, attention.output.dense
