@@ -181,7 +181,17 @@ def test_figures_of_squad_2_part_questions_with_and_without_an_answer() -> None:
     metrics = found["metrics"]
     assert (metrics["exact_match"], metrics["has_answer_f1"], metrics["no_answer_f1"]) == (0.5, 0.5, 0.5)
     assert metrics["best_f1"] == 0.75
-    assert score([line("1", "boat", ["boat"])], scorer="squad")["metrics"].keys() == {"exact_match", "f1"}
+    for name, threshold in found["best_thresholds"].items():
+        at = [
+            {**one, "predicted": best["text"] if best["score"] > threshold else ""}
+            for one in lines
+            for best in one["n_best"]
+        ]
+        assert score(at, scorer="squad_v2")["metrics"][name.removeprefix("best_")] == metrics[name]
+    assert found["best_thresholds"].keys() == {"best_f1", "best_exact_match"}
+    answered = score([line("1", "boat", ["boat"])], scorer="squad")
+    assert answered["metrics"].keys() == {"exact_match", "f1"}
+    assert "best_thresholds" not in answered
 
 
 def test_an_interval_holds_the_score_and_depends_on_nothing_but_the_predictions() -> None:

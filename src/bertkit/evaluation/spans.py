@@ -117,8 +117,8 @@ def score(predictions: Sequence[Prediction], *, scorer: Scorer) -> dict[str, Any
 
     Returns:
         `n`, `metrics` (`exact_match`, `f1`; where some question has no answer also `has_answer_*`, `no_answer_*`, and
-        `best_f1`, `best_exact_match` over all thresholds on these predictions), `undefined`, `scorer` and `questions`
-        (how many have an answer and how many none).
+        `best_f1`, `best_exact_match` over all thresholds on these predictions), `undefined`, `scorer`, `questions`
+        (how many have an answer and how many none), and `best_thresholds`, at which the two best figures are reached.
 
     Raises:
         DataError: there are none, or an id stands twice.
@@ -126,18 +126,20 @@ def score(predictions: Sequence[Prediction], *, scorer: Scorer) -> dict[str, Any
     exact, f1 = example_scores(predictions, scorer)
     answerable = np.array([bool(row["gold"]) for row in predictions])
     metrics: dict[str, float | None] = {"exact_match": float(exact.mean()), "f1": float(f1.mean())}
+    thresholds: dict[str, float] = {}
     if not answerable.all():
         for name, chosen in (("has_answer", answerable), ("no_answer", ~answerable)):
             metrics[f"{name}_exact_match"] = float(exact[chosen].mean()) if chosen.any() else None
             metrics[f"{name}_f1"] = float(f1[chosen].mean()) if chosen.any() else None
         for place, name in enumerate(("best_exact_match", "best_f1")):
-            metrics[name] = best_threshold(predictions, scorer=scorer, by=place)[1]
+            thresholds[name], metrics[name] = best_threshold(predictions, scorer=scorer, by=place)
     return {
         "n": len(predictions),
         "metrics": metrics,
         "undefined": {name: "no question of this kind" for name, value in metrics.items() if value is None},
         "scorer": scorer,
         "questions": {"with_answer": int(answerable.sum()), "without_answer": int((~answerable).sum())},
+        **({"best_thresholds": thresholds} if thresholds else {}),
     }
 
 
