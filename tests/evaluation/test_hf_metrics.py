@@ -97,3 +97,93 @@ def test_metrics_of_numbers_and_of_several_labels(metrics):
     assert metrics.load("average_precision").compute(predictions=scores, references=flags) == {
         "average_precision": pytest.approx(sk.average_precision_score(flags, scores, average="macro"))
     }
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_entities_are_seqevals(metrics):
+    from seqeval.metrics import classification_report
+
+    gold = [["B-PER", "I-PER", "O"], ["O", "B-LOC"], ["B-PER", "O"]]
+    said = [["B-PER", "I-PER", "O"], ["O", "B-PER"], ["B-PER", "B-LOC"]]
+    found = metrics.load("seqeval").compute(predictions=said, references=gold)
+    report = classification_report(gold, said, output_dict=True, zero_division=0)
+    for name in ("PER", "LOC"):
+        theirs = {"precision": report[name]["precision"], "recall": report[name]["recall"]}
+        assert found[name] == pytest.approx(
+            {**theirs, "f1": report[name]["f1-score"], "number": report[name]["support"]}
+        )
+    overall = [found[f"overall_{name}"] for name in ("precision", "recall", "f1", "accuracy")]
+    assert overall == pytest.approx(
+        [*(report["micro avg"][name] for name in ("precision", "recall", "f1-score")), 5 / 7]
+    )
+    nothing = metrics.load("seqeval").compute(predictions=[["O"]], references=[["O"]])
+    assert (nothing["overall_f1"], nothing["overall_accuracy"]) == (None, 1.0)
+
+
+def answers(rng, count):
+    """Questions with and without an answer, what was said to them, and how likely it is that there is none."""
+    texts = ["red boat", "the boat", "a red car", "car"]
+    said = [
+        {"id": str(i), "prediction_text": str(rng.choice(["", *texts])), "no_answer_probability": float(rng.random())}
+        for i in range(count)
+    ]
+    golds = [[str(text) for text in rng.choice(texts, rng.integers(0, 3))] for _ in range(count)]
+    return said, [{"id": str(i), "answers": {"text": g, "answer_start": [0] * len(g)}} for i, g in enumerate(golds)]
+
+
+def test_answers_are_torchmetrics(metrics):
+    squad = pytest.importorskip("torchmetrics.functional.text").squad
+    said, gold = answers(np.random.default_rng(0), 60)
+    kept = [i for i, one in enumerate(gold) if one["answers"]["text"] and said[i]["prediction_text"]]
+    said, gold = (
+        [{k: v for k, v in rows[i].items() if k != "no_answer_probability"} for i in kept] for rows in (said, gold)
+    )
+    found = metrics.load("squad").compute(predictions=said, references=gold[::-1])
+    theirs = squad(said, gold)
+    assert found == pytest.approx({name: float(theirs[name]) for name in ("exact_match", "f1")}, abs=1e-4)
+    with pytest.raises(DataError, match="not of the same questions"):
+        metrics.load("squad").compute(predictions=said[1:], references=gold[1:-1] + gold[:1])
+
+
+def script_of_squad_2(said, gold, threshold):
+    """Its figures, question by question; of answers without articles and signs."""
+
+    def words(text):
+        return [word for word in text.split() if word not in ("a", "the")]
+
+    def scores(text, golds):
+        pairs = [(words(text), words(one)) for one in golds or [""]]
+        same = [sum(min(a.count(word), b.count(word)) for word in set(a)) for a, b in pairs]
+        f1 = [
+            float(a == b) if not a or not b else 2 * n / (len(a) + len(b))
+            for (a, b), n in zip(pairs, same, strict=True)
+        ]
+        return float(any(a == b for a, b in pairs)), max(f1)
+
+    lines = [
+        (s["no_answer_probability"], s["prediction_text"], g["answers"]["text"])
+        for s, g in zip(said, gold, strict=True)
+    ]
+    figures = {}
+    for place, name in enumerate(("exact", "f1")):
+        raw = [scores(text, golds)[place] for _, text, golds in lines]
+        kept = [float(not golds) if p > threshold else one for one, (p, _, golds) in zip(raw, lines, strict=True)]
+        for prefix, of in (("", (True, False)), ("HasAns_", (True,)), ("NoAns_", (False,))):
+            chosen = [one for one, (_, _, golds) in zip(kept, lines, strict=True) if bool(golds) in of]
+            figures |= {f"{prefix}{name}": 100 * sum(chosen) / len(chosen), f"{prefix}total": len(chosen)}
+        now = best = sum(not golds for _, _, golds in lines)
+        at = 0.0
+        for own, (p, text, golds) in sorted(zip(raw, lines, strict=True), key=lambda pair: pair[1][0]):
+            now += own if golds else -1 if text else 0
+            if now > best + 1e-9:
+                best, at = now, p
+        figures |= {f"best_{name}": 100 * best / len(lines), f"best_{name}_thresh": at}
+    return figures
+
+
+@pytest.mark.parametrize("threshold", [1.0, 0.4])
+def test_figures_of_squad_2_are_its_scripts(metrics, threshold):
+    for seed in range(8):
+        said, gold = answers(np.random.default_rng(seed), 25)
+        found = metrics.load("squad_v2").compute(predictions=said, references=gold, no_answer_threshold=threshold)
+        assert found == pytest.approx(script_of_squad_2(said, gold, threshold), abs=1e-9)

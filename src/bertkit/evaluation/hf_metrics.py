@@ -18,6 +18,7 @@ from bertkit.evaluation import confusion as matrix
 from bertkit.evaluation import multilabel
 from bertkit.evaluation import probabilities as prob
 from bertkit.evaluation.correlation import pearson, spearman
+from bertkit.evaluation.hf_tags_and_answers import Seqeval, Squad, SquadV2
 
 _LABELS = datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")})
 _PROBABILITIES = datasets.Features(
@@ -243,6 +244,9 @@ METRICS: dict[str, type[evaluate.Metric]] = {
     "subset_accuracy": SubsetAccuracy,
     "hamming_loss": HammingLoss,
     "average_precision": AveragePrecision,
+    "seqeval": Seqeval,
+    "squad": Squad,
+    "squad_v2": SquadV2,
 }
 
 
