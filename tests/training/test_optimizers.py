@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 from torch import nn
 
+from bertkit.errors import ConfigError
 from bertkit.training import checkpoints
 from bertkit.training.lamb import Lamb
 from bertkit.training.optimizers import Name, make_optimizer
@@ -104,6 +105,21 @@ def lamb_by_hand(
         ratio = np.linalg.norm(weights) / np.linalg.norm(update) if adapts and np.linalg.norm(weights) else 1.0
         weights = weights - LR * ratio * update
     return weights
+
+
+def test_muon_leaves_filters_to_adamw_and_is_refused_where_there_is_no_matrix_for_it() -> None:
+    filters = nn.ModuleDict({"convolutions": nn.ModuleList([nn.Conv1d(3, 4, 2)]), "head": nn.Linear(4, 2)})
+    for model in (filters, nn.ModuleDict({"embeddings": nn.Embedding(5, 4), "head": nn.Linear(4, 2)})):
+        with pytest.raises(ConfigError, match=r"numbered layers, and none of them(.|\n)*optim=adamw"):
+            make(model, "muon")
+    both = nn.ModuleDict({**filters, "layer": nn.ModuleList([nn.Linear(4, 4)])})
+    before = both["convolutions"][0].weight.detach().clone()
+    optimizer = make(both, "muon")
+    both["head"](both["layer"][0](both["convolutions"][0](torch.ones(1, 3, 5)).mean(2))).sum().backward()
+    optimizer.step()
+    # Adam's first step is the learning rate, whatever the gradient; the weights decay.
+    moved = both["convolutions"][0].weight.detach() - before * (1 - LR * DECAY)
+    torch.testing.assert_close(moved.abs(), torch.full_like(moved, LR), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (5,)])

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from bertkit.errors import HostError
+from bertkit.errors import ConfigError, HostError
 from bertkit.training.lamb import Lamb
 
 Name = Literal["sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "lamb", "muon"]
@@ -43,6 +43,10 @@ def make_optimizer(
 
     `lr_factor` gives a parameter's share of the learning rate, by name: groups are divided by it and carry it as
     `lr_factor`, for the loop to heed.
+
+    Raises:
+        ConfigError: there is nothing for `muon` to learn.
+        HostError: this torch has no Muon.
     """
     plain: list[nn.Parameter] = []
     matrices: list[tuple[str, nn.Parameter]] = []
@@ -82,7 +86,11 @@ def make_optimizer(
         case "muon":
             if not hasattr(torch.optim, "Muon"):
                 raise HostError(f"torch {torch.__version__} has no Muon", remedy="Install torch 2.9 or newer.")
-            hidden = {id(parameter) for full, parameter in matrices if _in_numbered_layer(full)}
+            # Filters of convolutions have three dimensions.
+            hidden = {id(matrix) for full, matrix in matrices if matrix.ndim == 2 and _in_numbered_layer(full)}
+            if not hidden:
+                what = "muon learns the matrices of numbered layers, and none of them is learnt here"
+                raise ConfigError(what, remedy="Set optim=adamw.")
             inner = _part(groups, lambda parameter: id(parameter) in hidden)
             other = _part(groups, lambda parameter: id(parameter) not in hidden)
             speed = 0.95 if momentum is None else momentum
