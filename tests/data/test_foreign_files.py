@@ -81,3 +81,11 @@ def test_lines_that_begin_with_a_broken_one_are_lines_still(tmp_path):
     found = inspect_file(path, {})
     assert (found["format"], found["rows"]) == ("jsonl", {"read": 3, "used": 2, "bad": 1})
     assert found["bad_rows"][0]["where"] == f"{path}:1"
+
+
+def test_texts_with_paragraphs_beside_them_are_texts(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"text": f"text {i}", "label": "ab"[i % 2], "paragraphs": ["text"]} for i in range(4)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = inspect_file(path, {})
+    assert (found["format"], found["rows"]["used"]) == ("jsonl", 4)

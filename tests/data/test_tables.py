@@ -103,9 +103,10 @@ class TestCsv:
         for content in (b"", b"\n\n"):
             with pytest.raises(DataError, match="is empty"):
                 rows(file, "csv", content)
-        for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
-            with pytest.raises(DataError, match="UTF-16"):
-                rows(file, "csv", "text,label\n".encode(encoding))
+        for encoding, name in (("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-16-be", "UTF-16BE")):
+            for content in ("text,label\n", "a,b\n"):
+                with pytest.raises(DataError, match=f"UTF-16(?s:.*) -f {name} -t"):
+                    rows(file, "csv", content.encode(encoding))
 
     def test_columns_by_number_without_a_header(self, file):
         found = rows(file, "csv", "x,a,b\ny,c,d\n", columns={"text": 3, "label": 1}, header=False)

@@ -197,6 +197,10 @@ def test_a_bert_that_was_never_shown_two_texts_is_refused_and_left_alone(tmp_pat
     before = {name: value.clone() for name, value in one.state_dict().items()}
     with pytest.raises(ValueError, match="one embedding for both texts"):
         attend_to_the_same_words(one.bert, 1)
+    of_one_kind = new(0)
+    of_one_kind.bert.embeddings.token_type_embeddings = torch.nn.Embedding(1, 32)
+    with pytest.raises(ValueError, match="one embedding for both texts"):
+        attend_to_the_same_words(of_one_kind.bert, 1)
     assert all(torch.equal(value, before[name]) for name, value in one.state_dict().items())
     bert.save(one, tmp_path)
     with pytest.raises(StageError, match="matching_heads: the model has one embedding for both texts"):

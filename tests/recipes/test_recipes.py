@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bertkit import artifacts, stages
-from bertkit.config import Layer, check, read_yaml
+from bertkit.config import Layer, build, check, parse_overrides, read_yaml
+from bertkit.pipeline.runner import as_overrides
 
 REPOSITORY = Path(__file__).parents[2]
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.py"))
@@ -46,6 +47,25 @@ def test_a_preset_is_a_config_of_its_stage(path: Path) -> None:
         _, mistakes = check(config, Layer(filled))
     assert not mistakes
     assert path.read_text(encoding="utf-8").startswith("#"), "a preset says first what it is for"
+
+
+# Options that may be said only beside the one that reads them.
+OPTIONS = [
+    "model.backbone=textcnn",
+    "model.backbone=rnn model.rnn.cell=gru",
+    "adversarial.method=fgm",
+    "loss.type=focal loss.gamma=1",
+    "augmentation.swap=0.1",
+]
+
+
+@pytest.mark.parametrize("said", [*OPTIONS, *(path for path in PRESETS if path.parent.name == "finetune")], ids=str)
+def test_a_launched_stage_has_the_config_of_the_pipeline(said: str | Path) -> None:
+    finetune = stages.load("finetune").config
+    config = build(finetune, read_yaml(said) if isinstance(said, Path) else parse_overrides(said.split()))
+    assert build(finetune, parse_overrides(as_overrides(config))) == config
+    seeded = config.model_copy(update={"seed": 7})
+    assert build(finetune, parse_overrides(as_overrides(seeded))) == seeded
 
 
 def test_there_are_as_many_presets_and_pipelines_as_we_think() -> None:

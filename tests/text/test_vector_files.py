@@ -106,7 +106,7 @@ def test_any_word_without_a_space_comes_back(
 def test_any_white_space_stands_between_numbers(tmp_path: Path) -> None:
     """A word does not take in what stands between it and its numbers."""
     path = tmp_path / "v"
-    for content in (b"a  1   2 \nb c\t3\t4\n", b"2 2\na\t1 2\nb c  3 4\n"):
+    for content in (b"a  1   2 \nb c\t3\t4\n", b"2 2\na\t1 2\nb c  3 4\n", b" a 1 2\n\tb c 3 4\n"):
         path.write_bytes(content)
         found = read_vectors(path)
         assert found.words == ["a", "b c"]

@@ -148,7 +148,10 @@ def _json_format(path: Path, line: str) -> str:
     first = _telling_object(path)
     if not first and path.suffix.lower() == ".jsonl":
         return "jsonl"
-    if not first or any(isinstance(first.get(name), list) for name in ("data", "paragraphs", "qas")):
+    if not first or isinstance(first.get("data"), list):
+        return "squad"
+    parts_of_squad = any(isinstance(first.get(name), list) for name in ("paragraphs", "qas"))
+    if parts_of_squad and not {"text", "label"} <= guess_columns(list(first), {}).keys():
         return "squad"
     if isinstance(first.get("data"), dict) and isinstance(first.get("annotations"), list):
         remedy = "Export it as JSON-MIN, which has the text and its labels side by side."

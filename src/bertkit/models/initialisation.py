@@ -100,8 +100,8 @@ def attend_to_the_same_words(bert: Any, heads: int) -> None:
     head_width = config.hidden_size // of_all
     if heads > of_all or head_width < MIN_COORDINATES:
         raise ValueError(f"{heads} heads of {of_all}, {head_width} wide")
-    first, second = bert.embeddings.token_type_embeddings.weight[:2]
-    if torch.equal(first, second):
+    kinds = bert.embeddings.token_type_embeddings.weight
+    if len(kinds) < 2 or torch.equal(kinds[0], kinds[1]):
         raise ValueError("the model has one embedding for both texts of a pair, which nothing tells apart")
     _draw_texts_apart(bert.embeddings)
     places, side, states = _places_and_side(bert.embeddings, coordinates(config.hidden_size, of_all))

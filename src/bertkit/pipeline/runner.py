@@ -132,10 +132,9 @@ def _relayed(error: dict[str, Any]) -> BertkitError:
 
 
 def as_overrides(config: Config) -> list[str]:
-    """The `key.path=value` arguments that turn a config of defaults into `config`."""
-    defaults = {name: info.default for name, info in type(config).model_fields.items()}
-    return [
-        f"{name}={json.dumps(value, ensure_ascii=False)}"
-        for name, value in config.model_dump(mode="json").items()
-        if getattr(config, name) != defaults[name]
-    ]
+    """The `key.path=value` arguments that turn a config of defaults into `config`.
+
+    What was not said is not said here either: options that nothing reads may not be, even with their defaults.
+    """
+    given = config.model_dump(mode="json", exclude_unset=True)
+    return [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]

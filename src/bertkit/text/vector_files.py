@@ -131,10 +131,10 @@ def _is_number(text: bytes) -> bool:
 def _lines(file: BinaryIO, path: Path, width: int, first: int) -> Iterator[tuple[str, Floats]]:
     for number, line in enumerate(file, first):
         where = f"{path}:{number}"
-        if line[:1].isspace() and line.strip():
-            raise DataError("has an empty word", where=where)
         # From the right: some words of GloVe's hold spaces.
-        word, *numbers = line.rsplit(maxsplit=width) or [b""]
+        word, *numbers = line.lstrip().rsplit(maxsplit=width) or [b""]
+        if line[:1].isspace() and len(numbers) == width - 1:
+            raise DataError("has an empty word", where=where)
         if len(numbers) != width or width < 1:
             raise DataError(f"has {len(numbers)} numbers after the word, not {width}", where=where)
         try:

@@ -108,6 +108,8 @@ def test_prefixes_alone_are_of_one_type() -> None:
         (["*", "NN", "("], None),
         (["B_cell", "O"], None),  # types of their own
         (["B_cell", "T_cell", "I_x"], None),
+        (["B_subtilis", "E_coli", "O"], None),
+        (["HEP-B", "HEP-E", "O"], None),
         (["b", "i", "n", "v"], None),  # parts of speech
         (["NOUN", "X-B", "Y-I"], None),
     ],
@@ -118,6 +120,12 @@ def test_schemes_in_other_letters_are_told_from_types(tags: list[str], told: str
 
 
 def test_a_space_is_no_part_of_a_tag() -> None:
-    assert [why for _, why in read_tags(["B-PER ", "O"], "bio").broken] == ["'B-PER ' is no tag"]
-    assert read_tags(["PER", "PER "], "io").broken == [(1, "'PER ' has spaces around it")]
+    for tags, scheme, entity in (
+        (["B-PER ", "O"], "bio", Entity("PER", 0, 1)),
+        (["PER", "PER "], "io", Entity("PER", 0, 2)),
+    ):
+        reading = read_tags(tags, scheme)  # type: ignore[arg-type]
+        assert (reading.entities, len(reading.broken)) == ([entity], 1)
+        assert "has spaces around it" in reading.broken[0][1]
+    assert detect_scheme([["B-PER ", "O"], ["I-PER "]]) == "bio"
     assert read_tags(["B-New York"], "bio").entities == [Entity("New York", 0, 1)]

@@ -159,6 +159,17 @@ def test_a_type_unseen_in_training_is_refused_with_its_place(tmp_path: Path) -> 
     assert caught.value.where == "test:2"
 
 
+def test_spaces_around_tags_and_types_lose_no_entity(tmp_path: Path) -> None:
+    spaced = [{"tokens": ["a", "b"], "tags": ["PER ", "O"]}, {"tokens": ["c"], "tags": ["PER"]}]
+    with pytest.raises(DataError, match="'PER ' has spaces around it"):
+        load(tmp_path / "a", spaced)
+    repaired = load(tmp_path / "b", spaced, repair_tags=True)
+    assert [sentence.tags for sentence in repaired.splits["train"]] == [["B-PER", "O"], ["B-PER"]]
+    for label in ([[0, 1, "PER "]], {" ": {"a": [[0, 0]]}}):
+        with pytest.raises(DataError, match="has spaces around it"):
+            load(tmp_path / "c", [{"text": "a b", "label": label}], SPANS)
+
+
 def test_files_without_entities_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no entities"):
         load(tmp_path / "a", [{"tokens": ["a"], "tags": ["O"]}]).prepare(validation_percentage=0)

@@ -75,13 +75,22 @@ class Lines:
         return None
 
     def _refuse_utf16(self, content: bytes) -> None:
-        # Without a mark, every other byte of a line of ASCII is 0.
-        first, second = content[0:8:2], content[1:8:2]
-        halved = len(second) == 4 and ((all(first) and not any(second)) or (all(second) and not any(first)))
-        if content[:2] in (b"\xff\xfe", b"\xfe\xff") or halved:
-            raise DataError(
-                "looks like UTF-16", where=str(self.path), remedy="Convert it to UTF-8: iconv -f UTF-16 -t UTF-8."
-            )
+        if (name := _utf16(content)) is not None:
+            remedy = f"Convert it to UTF-8: iconv -f {name} -t UTF-8."
+            raise DataError("looks like UTF-16", where=str(self.path), remedy=remedy)
+
+
+def _utf16(content: bytes) -> str | None:
+    """The encoding, as iconv calls it, of a first line in UTF-16; None of others."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "UTF-16"
+    # Without a mark, every other byte of a line of ASCII is 0.
+    first, second = content[0:8:2], content[1:8:2]
+    if len(second) < 2:
+        return None
+    if all(first) and not any(second):
+        return "UTF-16LE"
+    return "UTF-16BE" if all(second) and not any(first) else None
 
 
 def without_line_end(line: str) -> str:

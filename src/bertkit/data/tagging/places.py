@@ -73,6 +73,7 @@ def _entity(given: Any, text: str) -> Entity:
     if type(start) is not int or type(end) is not int or not isinstance(kind, str) or not kind:
         what = f"an entity is {str(given)[:60]}"
         raise UnusableError(BAD_SPAN, what, 'Write [start, end, "TYPE"], or {"start": , "end": , "label": }.')
+    _check_type(kind)
     if not 0 <= start < end <= len(text) or not text[start:end].strip():
         what = f"{kind} stands at {start} to {end}, where there is nothing: the text has {len(text)} characters"
         raise UnusableError(BAD_SPAN, what, _OFFSETS)
@@ -81,6 +82,11 @@ def _entity(given: Any, text: str) -> Entity:
         what = f"{kind} {said[:60]!r} is not what stands at {start} to {end}: {found[:60]!r}"
         raise UnusableError(BAD_SPAN, what, _OFFSETS)
     return Entity(kind, start, end)
+
+
+def _check_type(kind: str) -> None:
+    if kind != kind.strip():
+        raise UnusableError(BAD_SPAN, f"the type {kind!r} has spaces around it", "Write it without them.")
 
 
 def _words(text: str) -> list[str]:
@@ -126,6 +132,7 @@ def _apart(entities: list[Entity], repair: bool, tally: Tally) -> list[Entity]:
 def _of_types(text: str, label: dict[str, Any]) -> Iterator[Entity]:
     """The entities of the object form."""
     for kind, mentions in label.items():
+        _check_type(kind)
         for mention, spans in _pairs(kind, mentions):
             for span in spans:
                 if not (isinstance(span, list) and len(span) == 2 and all(type(place) is int for place in span)):

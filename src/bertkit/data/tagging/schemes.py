@@ -9,7 +9,7 @@ Scheme = Literal["iob1", "bio", "bioes", "bmes", "io", "token"]
 """`io` and `token` have no prefixes: in `io` neighbours of one type are one entity, in `token` each is one, as parts of
 speech are."""
 
-_TAG = re.compile(r"([BIESMLU])-(\S|\S.*\S)", re.DOTALL)
+_TAG = re.compile(r"([BIESMLU])-(.+)", re.DOTALL)
 # Tags of a scheme in other letters or another order, such as b-per, B_PER or PER-B.
 _ALIKE = re.compile(r"(?P<first>[BIESMLU])(?:[-_.].+)?|.+[-_.](?P<last>[BIESMLU])", re.DOTALL | re.IGNORECASE)
 # The prefixes that each scheme has; BILOU is BIOES with other letters.
@@ -52,7 +52,7 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
     there B only parts two entities that touch. Else it is BIO, in which such an I is a mistake. Where no tag has a prefix
     they are types: with an `O` among them `io`, else `token`.
     """
-    sentences = list(sentences)
+    sentences = [[tag.strip() for tag in tags] for tags in sentences]
     seen = {tag for tags in sentences for tag in tags}
     if seen - {"O"} and not any(map(_TAG.fullmatch, seen)):
         return "io" if "O" in seen else "token"
@@ -79,19 +79,25 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
 def misspelt_tag(tags: Iterable[str]) -> str | None:
     """A tag that `detect_scheme` would take for a type though all of them are a scheme's, written otherwise.
 
-    All must be prefix and type, and some begin and others continue entities or are `o`, so that types such as B_cell are
-    left alone; or all are CoNLL-2012's brackets, such as `(PER*`, `*` and `*)`.
+    All must be prefix and type, and some type begin entities and continue them, or some be `o`, so that types such as B_cell
+    and E_coli are left alone; or all are CoNLL-2012's brackets, such as `(PER*`, `*` and `*)`.
     """
-    given = set(tags)
+    given = {tag.strip() for tag in tags}
     seen = given - {"O", "o", "0"}
     found = {tag: _ALIKE.fullmatch(tag) for tag in sorted(seen)}
     for side in ("first", "last"):
         prefixes = {tag: match[side].upper() for tag, match in found.items() if match and match[side]}
-        others = {"I", "E", "M"} & set(prefixes.values()) or "o" in given
-        if len(prefixes) == len(found) and "B" in prefixes.values() and others:
-            return next(tag for tag, prefix in prefixes.items() if prefix == "B")
+        opened = {_type_beside(tag, side): tag for tag, prefix in prefixes.items() if prefix == "B"}
+        goes_on = any(prefix in "IM" and _type_beside(tag, side) in opened for tag, prefix in prefixes.items())
+        if len(prefixes) == len(found) and opened and (goes_on or "o" in given):
+            return next(iter(opened.values()))
     opening = [tag for tag in found if tag.startswith("(")]
     return opening[0] if opening and all("*" in tag for tag in found) else None
+
+
+def _type_beside(tag: str, side: str) -> str:
+    """A tag without its prefix, which stands `first` or `last`."""
+    return tag[1:] if side == "first" else tag[:-1]
 
 
 def with_type(tags: Iterable[str]) -> dict[str, str]:
@@ -109,29 +115,31 @@ def read_tags(tags: Sequence[str], scheme: Scheme) -> Reading:
     """The entities of a sentence.
 
     Where tags break the scheme the reading is conlleval's: an entity begins wherever its type is new, and ends
-    wherever another begins; the places are given in `broken`.
+    wherever another begins; the places are given in `broken`. Spaces around a tag are no part of it, and break it too.
     """
+    if spaced := [(place, f"{tag!r} has spaces around it") for place, tag in enumerate(tags) if tag != tag.strip()]:
+        reading = read_tags([tag.strip() for tag in tags], scheme)
+        return Reading(reading.entities, spaced + reading.broken)
     if scheme in ("io", "token"):
         return _read_bare(tags, apart=scheme == "token")
-    reading = _Reader(scheme)
+    reader = _Reader(scheme)
     if tags.count("O") < len(tags):
         for place, tag in enumerate(tags):
-            reading.step(place, tag)
-    reading.finish(len(tags))
-    return Reading(reading.entities, reading.broken)
+            reader.step(place, tag)
+    reader.finish(len(tags))
+    return Reading(reader.entities, reader.broken)
 
 
 def _read_bare(tags: Sequence[str], *, apart: bool) -> Reading:
     entities: list[Entity] = []
     for place, tag in enumerate(tags):
-        if tag == "O":
+        if tag in ("O", ""):
             continue
         if entities and not apart and entities[-1].type == tag and entities[-1].end == place:
             entities[-1] = entities[-1]._replace(end=place + 1)
         else:
             entities.append(Entity(tag, place, place + 1))
-    spaced = [(place, f"{tag!r} has spaces around it") for place, tag in enumerate(tags) if tag != tag.strip()]
-    return Reading(entities, [(place, "the tag is empty") for place, tag in enumerate(tags) if not tag] + spaced)
+    return Reading(entities, [(place, "the tag is empty") for place, tag in enumerate(tags) if not tag])
 
 
 class _Reader:

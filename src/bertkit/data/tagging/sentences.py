@@ -108,15 +108,15 @@ def scheme_of(rows: Sequence[Row | BadRow]) -> Scheme:
     """
     scheme = detect_scheme(_all_tags(rows))
     if scheme in ("io", "token"):
-        _refuse_misread(rows)
+        _refuse_misread(rows, scheme)
     return scheme
 
 
-def _refuse_misread(rows: Sequence[Row | BadRow]) -> None:
+def _refuse_misread(rows: Sequence[Row | BadRow], scheme: Scheme) -> None:
     if (tag := misspelt_tag(tag for tags in _all_tags(rows) for tag in tags)) is not None:
-        where = next(row.where for row, tags in _strings(rows, "tags") if tag in tags)
+        where = next(row.where for row, tags in _strings(rows, "tags") if tag in map(str.strip, tags))
         what = f"the tag {tag!r} seems to begin an entity, which BIO writes otherwise"
-        remedy = "Write B-PER, I-PER and O, with a hyphen and in capitals; or if they are types, say source.scheme=io."
+        remedy = f"Write B-PER, I-PER and O, with a hyphen and in capitals; or if they are types, say source.scheme={scheme}."
         raise DataError(what, where=where, remedy=remedy)
     if all(all(map(split_tag, tokens)) for _, tokens in _strings(rows, "tokens")):
         found = [(row.where, token) for row, tokens in _strings(rows, "tokens") for token in tokens if token != "O"]
