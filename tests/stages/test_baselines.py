@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
+from stage_runs import run
 
-from bertkit import storage
 from bertkit.artifacts import Metrics, Model, TaskData, Tokenizer, WordVectors
 from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError
@@ -40,13 +40,6 @@ BACKBONES = {
     "transformer": ["model.transformer.hidden_size=16", "model.transformer.intermediate_size=16"],
     "bag": ["model.bag.buckets=100"],
 }
-
-
-def run(stage: Any, config: Any, out: Path, *overrides: str, **inputs: Any) -> Any:
-    chosen = build(config, parse_overrides(overrides), name=stage.name)
-    given = {name: one for name, one in inputs.items() if one is not None}
-    names = {name: one.fingerprint for name, one in given.items()}
-    return stage.run(chosen, given, out, stage.identity(chosen, names, storage.Digests()))
 
 
 def train(out: Path, data: TaskData, backbone: str, *overrides: str, **inputs: Any) -> Model:

@@ -3,13 +3,11 @@
 import json
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
+from stage_runs import run
 
-from bertkit import storage
 from bertkit.artifacts import Metrics, Model, TaskData
-from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError
 from bertkit.predictor import Predictor
 from bertkit.stages.evaluate import EvaluateConfig, evaluate
@@ -23,12 +21,6 @@ SMALL = [
 PLACES = ["harbour", "island", "kitchen", "tower", "garden"]
 NAMES = ["Anna", "Boris", "Clara", "Dora"]
 FILLERS = ["and", "then", "it", "rained", "again"]
-
-
-def run(stage: Any, config: Any, out: Path, *overrides: str, **inputs: Any) -> Any:
-    chosen = build(config, parse_overrides(overrides), name=stage.name)
-    names = {name: one.fingerprint for name, one in inputs.items()}
-    return stage.run(chosen, inputs, out, stage.identity(chosen, names, storage.Digests()))
 
 
 def scored(folder: Path, model: Model, data: TaskData) -> Metrics:

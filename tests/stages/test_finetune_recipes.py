@@ -8,17 +8,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import BertConfig, BertForPreTraining
+from stage_runs import random_bert, run
 
 from bertkit import storage
 from bertkit.artifacts import Checkpoint, Model, TaskData
 from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError
-from bertkit.models import bert
 from bertkit.stages.finetune import FinetuneConfig, finetune
 from bertkit.stages.session import Session
 from bertkit.stages.task_data import TaskDataConfig, task_data
-from bertkit.text import wordpiece
 
 WORDS = ["soup", "bread", "boat", "wind", "star", "moon", "old", "new"]
 SMALL = [
@@ -27,22 +25,10 @@ SMALL = [
 ]
 
 
-def run(stage: Any, config: Any, out: Path, *overrides: str, **inputs: Any) -> Any:
-    chosen = build(config, parse_overrides(overrides), name=stage.name)
-    names = {name: given.fingerprint for name, given in inputs.items()}
-    return stage.run(chosen, inputs, out, stage.identity(chosen, names, storage.Digests()))
-
-
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """A BERT with random weights as a Hugging Face folder."""
-    folder = tmp_path_factory.mktemp("start")
-    wordpiece.save([*wordpiece.SPECIAL_TOKENS, *WORDS], folder, casing=wordpiece.Casing(), model_max_length=32)
-    torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=32, initializer_range=0.3, **sizes)
-    bert.save(BertForPreTraining(config), folder)
-    return Checkpoint.open(folder)
+    return random_bert(tmp_path_factory.mktemp("start"), WORDS, layers=2, spread=0.3)
 
 
 @pytest.fixture(scope="module")

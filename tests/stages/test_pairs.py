@@ -7,41 +7,26 @@ from pathlib import Path
 
 import pytest
 import torch
+from stage_runs import random_bert, run
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForPreTraining
 
 from bertkit import storage
 from bertkit.artifacts import Checkpoint, Metrics, Model, TaskData
-from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError, StageError
 from bertkit.models import bert
 from bertkit.stages.evaluate import EvaluateConfig, evaluate
 from bertkit.stages.finetune import FinetuneConfig, finetune
 from bertkit.stages.report import ReportConfig, report
 from bertkit.stages.task_data import TaskDataConfig, task_data
-from bertkit.text import wordpiece
 
 WORDS = ["soup", "bread", "boat", "wind", "star", "moon", "old", "new"]
 SMALL = ["max_seq_length=12", "train_batch_size=8", "max_steps=4", "learning_rate=1e-3", "device=cpu", "num_threads=1"]
 
 
-def run(stage, config, out, *overrides, **inputs):
-    chosen = build(config, parse_overrides(overrides), name=stage.name)
-    names = {name: [one.fingerprint for one in given] if isinstance(given, tuple) else given.fingerprint
-             for name, given in inputs.items()}  # fmt: skip
-    return stage.run(chosen, inputs, out, stage.identity(chosen, names, storage.Digests()))
-
-
 @pytest.fixture(scope="module")
 def start(tmp_path_factory) -> Checkpoint:
     """A BERT with random weights as a Hugging Face folder."""
-    folder = tmp_path_factory.mktemp("start")
-    casing = wordpiece.Casing()
-    wordpiece.save([*wordpiece.SPECIAL_TOKENS, *WORDS], folder, casing=casing, model_max_length=32)
-    torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=32, initializer_range=0.5, **sizes)
-    bert.save(BertForPreTraining(config), folder)
-    return Checkpoint.open(folder)
+    return random_bert(tmp_path_factory.mktemp("start"), WORDS)
 
 
 @pytest.fixture(scope="module")

@@ -9,20 +9,16 @@ import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics as sk
-import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForPreTraining
+from stage_runs import random_bert, run
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from bertkit import storage
 from bertkit.artifacts import Checkpoint, Metrics, Model, TaskData
-from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError, DataError
 from bertkit.evaluation import multilabel, regression
-from bertkit.models import bert
 from bertkit.predictor import Predictor
 from bertkit.stages.evaluate import EvaluateConfig, evaluate
 from bertkit.stages.finetune import FinetuneConfig, finetune
 from bertkit.stages.task_data import TaskDataConfig, task_data
-from bertkit.text import wordpiece
 
 WORDS = ["soup", "bread", "boat", "wind", "star", "moon", "old", "new"]
 SMALL = [
@@ -34,12 +30,6 @@ SMALL = [
     "device=cpu",
     "num_threads=1",
 ]
-
-
-def run(stage, config, out, *overrides, **inputs):
-    chosen = build(config, parse_overrides(overrides), name=stage.name)
-    names = {name: given.fingerprint for name, given in inputs.items()}
-    return stage.run(chosen, inputs, out, stage.identity(chosen, names, storage.Digests()))
 
 
 def task(folder: Path, rows: list[dict], *overrides: str) -> TaskData:
@@ -55,13 +45,7 @@ def scored(model: Model, data: TaskData, out: Path) -> Metrics:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("start")
-    wordpiece.save([*wordpiece.SPECIAL_TOKENS, *WORDS], folder, casing=wordpiece.Casing(), model_max_length=32)
-    torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=32, initializer_range=0.5, **sizes)
-    bert.save(BertForPreTraining(config), folder)
-    return Checkpoint.open(folder)
+    return random_bert(tmp_path_factory.mktemp("start"), WORDS)
 
 
 def texts(count: int, longest: int = 9) -> list[list[str]]:

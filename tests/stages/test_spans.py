@@ -6,32 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from transformers import BertConfig, BertForPreTraining
+from stage_runs import random_bert, run
 
-from bertkit import storage
 from bertkit.artifacts import Checkpoint, Metrics, Model, TaskData
-from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError, DataError
 from bertkit.kinds import kind_of
-from bertkit.models import bert
 from bertkit.predictor import Predictor
 from bertkit.stages.evaluate import EvaluateConfig, evaluate
 from bertkit.stages.finetune import FinetuneConfig, finetune
 from bertkit.stages.task_data import TaskDataConfig, task_data
-from bertkit.text import wordpiece
 
 PLACES = ["harbour", "island", "kitchen", "tower", "garden", "海", "岛", "塔"]
 NAMES = ["anna", "boris", "clara", "林", "dora"]
 FILLERS = ["and", "then", "it", "rained", "again", "，"]
 WORDS = [*PLACES, *NAMES, *FILLERS, "is", "in", "the", "where", "who", "?", "."]
 SETTINGS = {"max_seq_length": 24, "doc_stride": 6, "max_query_length": 8, "max_answer_length": 4, "n_best_size": 5}
-
-
-def run(stage, config, out, *overrides, **inputs):
-    chosen = build(config, parse_overrides(overrides), name=stage.name)
-    names = {name: one.fingerprint for name, one in inputs.items()}
-    return stage.run(chosen, inputs, out, stage.identity(chosen, names, storage.Digests()))
 
 
 def questions(count: int, *, seed: int, unanswerable: bool) -> dict:
@@ -59,13 +48,7 @@ def questions(count: int, *, seed: int, unanswerable: bool) -> dict:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("start")
-    wordpiece.save([*wordpiece.SPECIAL_TOKENS, *WORDS], folder, casing=wordpiece.Casing(), model_max_length=32)
-    torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
-    config = BertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=32, initializer_range=0.2, **sizes)
-    bert.save(BertForPreTraining(config), folder)
-    return Checkpoint.open(folder)
+    return random_bert(tmp_path_factory.mktemp("start"), WORDS, layers=2, width=32, inner=64, spread=0.2)
 
 
 @pytest.fixture(scope="module")

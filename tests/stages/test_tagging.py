@@ -7,43 +7,27 @@ from typing import Any
 
 import conlleval
 import pytest
-import torch
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
-from transformers import AutoModelForTokenClassification, BertConfig, BertForPreTraining
+from stage_runs import random_bert, run
+from transformers import AutoModelForTokenClassification
 
-from bertkit import storage
 from bertkit.artifacts import Checkpoint, Metrics, Model, TaskData
-from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError, StageError
 from bertkit.evaluation.tagging import score
-from bertkit.models import bert
 from bertkit.predictor import Predictor
 from bertkit.stages.evaluate import EvaluateConfig, evaluate
 from bertkit.stages.finetune import FinetuneConfig, finetune
 from bertkit.stages.task_data import TaskDataConfig, task_data
-from bertkit.text import wordpiece
 
 WORDS = ["saw", "and", "the", "ada", "bob", "lee", "rome", "oslo", "##s", ".", "in"]
 SMALL = ["max_seq_length=16", "train_batch_size=8", "max_steps=100", "learning_rate=1e-2", "warmup_steps=0"]
 SMALL += ["tagging.stride=6", "device=cpu", "num_threads=1", "dropout=0"]
 
 
-def run(stage: Any, config: Any, out: Path, *overrides: str, **inputs: Any) -> Any:
-    chosen = build(config, parse_overrides(overrides), name=stage.name)
-    names = {name: one.fingerprint for name, one in inputs.items()}
-    return stage.run(chosen, inputs, out, stage.identity(chosen, names, storage.Digests()))
-
-
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("start")
-    wordpiece.save([*wordpiece.SPECIAL_TOKENS, *WORDS], folder, casing=wordpiece.Casing(), model_max_length=32)
-    torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=32, initializer_range=0.2, **sizes)
-    bert.save(BertForPreTraining(config), folder)
-    return Checkpoint.open(folder)
+    return random_bert(tmp_path_factory.mktemp("start"), WORDS, width=32, spread=0.2)
 
 
 def sentence(rng: random.Random) -> str:

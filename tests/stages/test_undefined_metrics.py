@@ -5,19 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import BertConfig, BertForPreTraining
+from stage_runs import random_bert, run
 
-from bertkit import storage
 from bertkit.artifacts import Checkpoint, Model, TaskData
-from bertkit.config import build, parse_overrides
 from bertkit.errors import ConfigError, NumericError
 from bertkit.kinds.classification import Classification
-from bertkit.models import bert
 from bertkit.stages.finetune import FinetuneConfig, finetune
 from bertkit.stages.session import Session
 from bertkit.stages.task_data import TaskDataConfig, task_data
-from bertkit.text import wordpiece
 
 WORDS = ["soup", "bread", "boat", "wind", "star", "moon"]
 SMALL = [
@@ -26,21 +21,9 @@ SMALL = [
 ]
 
 
-def run(stage: Any, config: Any, out: Path, *overrides: str, **inputs: Any) -> Any:
-    chosen = build(config, parse_overrides(overrides), name=stage.name)
-    names = {name: given.fingerprint for name, given in inputs.items()}
-    return stage.run(chosen, inputs, out, stage.identity(chosen, names, storage.Digests()))
-
-
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("start")
-    wordpiece.save([*wordpiece.SPECIAL_TOKENS, *WORDS], folder, casing=wordpiece.Casing(), model_max_length=32)
-    torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=5 + len(WORDS), max_position_embeddings=32, initializer_range=0.5, **sizes)
-    bert.save(BertForPreTraining(config), folder)
-    return Checkpoint.open(folder)
+    return random_bert(tmp_path_factory.mktemp("start"), WORDS)
 
 
 def numbers(folder: Path, *, validation: list[float] | None = None) -> TaskData:
