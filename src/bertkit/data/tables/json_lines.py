@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def is_list(path: Path) -> bool:
 def first_objects(path: Path, count: int = 1) -> list[dict[str, Any]]:
     """The first records of a file, of lines or a list, up to one that is none, or breaks off."""
     lines, found = Lines(path), list[dict[str, Any]]()
-    try:
+    # What breaks off is told by whoever reads the file whole.
+    with suppress(ValueError, RecursionError, DataError):
         records: Iterator[Any]
         if is_list(path):
             records = (record for _, record in _records(lines))
@@ -59,8 +61,6 @@ def first_objects(path: Path, count: int = 1) -> list[dict[str, Any]]:
             if not isinstance(record, dict):
                 break
             found.append(record)
-    except (ValueError, RecursionError, DataError):
-        pass
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from bertkit.data.tables.rows import Row
 from bertkit.data.tagging.schemes import Entity, write_tags
-from bertkit.data.tagging.words import word_places
+from bertkit.data.tagging.words import token_places, word_places
 from bertkit.data.task_examples import Tally
 from bertkit.data.task_labels import UnusableError
 
@@ -47,7 +47,7 @@ def from_places(row: Row, *, repair: bool, tally: Tally) -> Placed:
         given = [_entity(one, text) for one in label]
     elif isinstance(label, dict):
         # Spaces between characters are no tokens.
-        places = [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
+        places = token_places(text, "characters")
         given = list(_of_types(text, label))
     else:
         raise UnusableError(BAD_SPAN, f"label is neither an object of types nor a list of entities: {str(label)[:60]}")
